@@ -1,0 +1,102 @@
+//! What became of an event in a callback.
+
+use serde::{Deserialize, Serialize};
+
+/// The one terminal record of an (event, plugin, callback) that matched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The callback returned. `us`: how long it ran, in microseconds.
+    Done {
+        /// Microseconds in the callback.
+        us: u64,
+    },
+    /// It will not be tried again by itself; kept for a person.
+    DeadLetter {
+        /// The last failure.
+        failure: Box<Failure>,
+    },
+    /// It will never run.
+    Discarded {
+        /// Why.
+        reason: Discard,
+    },
+}
+
+/// Why a unit of work was discarded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Discard {
+    /// A person decided so.
+    Person {
+        /// What they said.
+        reason: String,
+    },
+    /// The plugin no longer registers this callback.
+    CallbackGone,
+}
+
+/// One failed attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which of the three kinds it was, or a limit (design.md 2.8).
+    pub kind: FailureKind,
+    /// The exception's class, or what ended the process.
+    pub error: String,
+    /// The exception's text.
+    #[serde(default)]
+    pub message: String,
+    /// The traceback as Python prints it; empty where there is none.
+    #[serde(default)]
+    pub traceback: String,
+    /// The local variables of the outermost frame in the plugin, printed.
+    #[serde(default)]
+    pub locals: Option<String>,
+    /// What the worker saw behind the exception.
+    #[serde(default)]
+    pub cause: Option<Cause>,
+}
+
+/// The kinds of failure (design.md 2.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The callback raised.
+    Raised,
+    /// A soft or hard limit ended the call; never transient.
+    Limit,
+    /// The process died under it: segfault, `os._exit`, out of memory, a broken frame.
+    Death,
+    /// The row cannot be read, so no callback can be given it.
+    Unreadable,
+}
+
+/// What stood behind an exception, as the worker marks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The site: a transport error, a 5xx, its "too busy" text.
+    Site,
+    /// Another network: worth another attempt.
+    Transient,
+}
+
+impl Failure {
+    /// Returns `Class: message` on one line, cut after 200 characters.
+    pub fn summary(&self) -> String {
+        let first = self
+            .message
+            .lines()
+            .find(|l| !l.trim().is_empty())
+            .unwrap_or_default();
+        let whole = if first.is_empty() {
+            self.error.clone()
+        } else {
+            format!("{}: {first}", self.error)
+        };
+        if whole.chars().count() <= 200 {
+            return whole;
+        }
+        whole.chars().take(200).chain(['…']).collect()
+    }
+}
