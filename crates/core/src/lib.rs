@@ -1,1 +1,5 @@
-//! Placeholder, replaced in this change.
+//! The decisions of slated, without I/O, async or clock.
+
+pub mod time;
+
+pub use time::Mono;
