@@ -9,6 +9,7 @@
 //! * [`Matcher`]: which events a callback asked for
 //! * [`Outcome`], [`Failure`]: what became of an event in a callback
 //! * [`Hole`], [`Anchor`], [`LedgerChange`]: what the follower remembers
+//! * [`Change`], [`LaneRow`], [`OutcomeRow`], [`Attempt`]: what stands on record
 
 mod event;
 mod id;
@@ -16,6 +17,7 @@ mod ledger;
 mod matcher;
 mod outcome;
 mod plugin;
+mod record;
 
 pub use event::{Body, Event, Fingerprint, Head, Row, Unreadable};
 pub use id::{EventId, Offset};
@@ -23,3 +25,4 @@ pub use ledger::{Anchor, Hole, LedgerChange, LedgerState};
 pub use matcher::{AttributeRule, Matcher};
 pub use outcome::{Cause, Discard, Failure, FailureKind, Outcome};
 pub use plugin::{CallbackId, ParseIdError, PluginId};
+pub use record::{Attempt, Change, HoldRow, LaneRow, OutcomeRow, WorkerRow};

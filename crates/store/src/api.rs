@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use slated_model::{
-    CallbackId, Event, EventId, Failure, LedgerChange, LedgerState, Offset, Outcome, PluginId, Row,
+    Attempt, CallbackId, Change, Event, EventId, LaneRow, LedgerChange, LedgerState, Offset,
+    OutcomeRow, PluginId, Row, WorkerRow,
 };
 
 /// The result of a store operation.
@@ -100,122 +101,6 @@ pub struct Appended {
 pub struct Recorded {
     /// Outcomes not written, because one stood there: the first stands (promise P3).
     pub already: Vec<(PluginId, CallbackId, EventId)>,
-}
-
-/// One change of what a start reads.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// A lane is new, or anything but its cursor changed.
-    Lane(LaneRow),
-    /// A lane's cursor moved. Never backwards.
-    Cursor {
-        /// Whose.
-        plugin: PluginId,
-        /// Every row up to here has its outcomes, or an open attempt aside.
-        cursor: Offset,
-    },
-    /// A unit of work is finished. Ends its attempt, if one was open.
-    Outcome(OutcomeRow),
-    /// An unfinished unit of work failed, or its back-off went on.
-    Attempt(Attempt),
-    /// A worker process was started.
-    Worker(WorkerRow),
-    /// A worker process is gone.
-    WorkerGone {
-        /// Its process id.
-        pid: u32,
-    },
-}
-
-/// The durable part of a lane.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LaneRow {
-    /// Whose lane it is.
-    pub plugin: PluginId,
-    /// Every row up to here is finished for it, or has an open attempt aside.
-    pub cursor: Offset,
-    /// Events with an id up to here are skipped unless late or owed (design.md 2.13).
-    pub floor: Option<EventId>,
-    /// Ids below the floor that it is owed, ascending.
-    pub owed: Vec<EventId>,
-    /// The offset from which it stands in line (design.md 2.7).
-    pub in_line_from: Offset,
-    /// Why it waits for a person, if it does.
-    pub hold: Option<HoldRow>,
-    /// A person stopped it with `plugin stop`.
-    pub stopped: bool,
-    /// The plugin's file was gone.
-    pub gone: bool,
-    /// SHA-256 of the content that ran last, in hex; empty if none did.
-    pub content: String,
-}
-
-/// Why a lane is held, and at what content: a changed or touched file ends it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HoldRow {
-    /// The event that failed; `None` if a person must choose a start.
-    pub event: Option<EventId>,
-    /// The callback that failed.
-    pub callback: Option<CallbackId>,
-    /// In words, for status.
-    pub reason: String,
-    /// The file's modification time when it was held, in nanoseconds since 1970.
-    pub mtime_ns: i64,
-}
-
-/// One finished unit of work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OutcomeRow {
-    /// The plugin.
-    pub plugin: PluginId,
-    /// The callback.
-    pub callback: CallbackId,
-    /// The event.
-    pub event: EventId,
-    /// Which attempt it was, from 1.
-    pub attempt: u32,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// When, in milliseconds since 1970; for people, no decision reads it.
-    pub at_ms: i64,
-}
-
-/// One unfinished unit of work that failed before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// The plugin.
-    pub plugin: PluginId,
-    /// The callback.
-    pub callback: CallbackId,
-    /// The event.
-    pub event: EventId,
-    /// Where the event stands in the log.
-    pub offset: Offset,
-    /// Whether the lane goes on meanwhile (`aside`), or waits (`in place`).
-    pub aside: bool,
-    /// Attempts that failed so far.
-    pub failed: u32,
-    /// How many of them ended with the process dead.
-    pub deaths: u32,
-    /// Milliseconds since its first failure, counted while the daemon ran.
-    pub since_ms: u64,
-    /// Milliseconds of back-off left when this was written.
-    pub left_ms: u64,
-    /// The last failure.
-    pub failure: Failure,
-    /// When it was written, in milliseconds since 1970; for people.
-    pub at_ms: i64,
-}
-
-/// A worker process, so that a start after a crash can find and end it first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerRow {
-    /// The plugin it runs.
-    pub plugin: PluginId,
-    /// Its process id.
-    pub pid: u32,
-    /// Its start time in clock ticks since boot (field 22 of `/proc/PID/stat`), or 0.
-    pub started: u64,
 }
 
 /// Why a store did not do as asked.

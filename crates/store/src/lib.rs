@@ -5,7 +5,5 @@
 
 mod api;
 
-pub use api::{
-    Append, Appended, Attempt, Change, Epoch, Error, HoldRow, LaneRow, LogEnd, OutcomeRow,
-    Recorded, Result, Snapshot, Store, WorkerRow,
-};
+pub use api::{Append, Appended, Epoch, Error, LogEnd, Recorded, Result, Snapshot, Store};
+pub use slated_model::{Attempt, Change, HoldRow, LaneRow, OutcomeRow, WorkerRow};
