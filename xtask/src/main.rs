@@ -1,2 +1,123 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: what developers and the integration machine run.
+//!
+//! Nothing here is part of the product. Every subcommand works from any folder of the
+//! workspace and needs cargo and Python 3, nothing more; tools that would help and are
+//! missing are named, not required.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a developer's tool talks to its terminal"
+)]
+
+mod ci;
+mod command;
+mod house;
+mod lint;
+mod python;
+mod tally;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const HELP: &str = "\
+cargo xtask <COMMAND>
+
+Commands:
+  test      run every test; ends with the line `N passed, N failed`
+  lint      check format, lints, documentation, house rules and licences
+  ci        lint, demo and test, as the integration machine does
+  python    prepare the tests' Python interpreter and print its path
+  help      print this text, or that of a command
+";
+
+const TEST_HELP: &str = "\
+cargo xtask test [--rust | --python] [--cargo-test]
+
+Runs every test of the workspace: Rust tests, documentation examples, and the worker's own
+tests on each Python from 3.7 up that this machine has. Prepares a Python that imports
+shotgun_api3: SLATED_TEST_PYTHON if it is set, else python3 or python on PATH, else a private
+environment under the target folder. Exits with 1 when a test failed or a part ran none.
+
+Options:
+  --rust         only the Rust side
+  --python       only the Python side
+  --cargo-test   use `cargo test` although cargo-nextest is installed
+";
+
+const LINT_HELP: &str = "\
+cargo xtask lint
+
+Checks, and goes through all of them before it fails: rustfmt, clippy and rustdoc without a
+warning; the rules for files (xtask/src/tidy.rs) and for arrows between crates
+(xtask/src/house.rs); the number of dependencies; their licences, if cargo-deny is installed.
+";
+
+const CI_HELP: &str = "\
+cargo xtask ci
+
+Runs `lint`, the demo once as a user would (release build), and `test`. Every step runs,
+whatever became of those before it. With CI=true a missing cargo-deny is installed for the
+licence check. Ends with the line `N passed, N failed`, where each step beside the tests
+counts as one.
+";
+
+const PYTHON_HELP: &str = "\
+cargo xtask python
+
+Prints the path of the interpreter that tests use, after preparing it. To run one test by hand:
+  SLATED_TEST_PYTHON=$(cargo xtask python) cargo test -p slated-host
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs one subcommand and tells whether all was well.
+fn run(args: &[String]) -> Result<bool> {
+    let mut words = args.iter().map(String::as_str);
+    let command = words.next().unwrap_or("help");
+    let rest: Vec<&str> = words.collect();
+    if rest.iter().any(|word| matches!(*word, "-h" | "--help")) {
+        print!("{}", help(command));
+        return Ok(true);
+    }
+    match command {
+        "test" => test::run(test::Options::parse(&rest)?),
+        "help" | "-h" | "--help" => {
+            print!("{}", help(rest.first().copied().unwrap_or_default()));
+            Ok(true)
+        }
+        "lint" | "ci" | "python" if !rest.is_empty() => {
+            bail!("`{command}` takes no arguments\n\n{}", help(command))
+        }
+        "lint" => lint::run(),
+        "ci" => ci::run(),
+        "python" => {
+            println!("{}", python::prepare()?.display());
+            Ok(true)
+        }
+        other => bail!("there is no command `{other}`\n\n{HELP}"),
+    }
+}
+
+fn help(command: &str) -> &'static str {
+    match command {
+        "test" => TEST_HELP,
+        "lint" => LINT_HELP,
+        "ci" => CI_HELP,
+        "python" => PYTHON_HELP,
+        _ => HELP,
+    }
+}
