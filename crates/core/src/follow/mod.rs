@@ -1,0 +1,399 @@
+//! The follower: reads a site's event log so that each row is appended exactly once.
+//!
+//! A site takes an id before its transaction commits, so a lower id may become visible
+//! after a higher one, or never. The follower keeps the highest id seen and a ledger of
+//! *holes*, the ids below it that no look has shown. One request per poll reads the head
+//! and carries along the holes that are due; a hole is asked for ever more rarely, and
+//! never given up.
+//!
+//! Invariant: at every commit, each id up to the highest seen is in the log, in a hole, or
+//! before the start. Invariant: only an answer changes anything; a request that failed
+//! ages no hole. Invariant: nothing is appended from an answer that does not vouch for its
+//! history: it shows the highest row as it was seen, or the anchors are asked first.
+//! Invariant: no wall clock and no date of a row takes part.
+//!
+//! The caller asks [`Follower::next`] what to do, makes the request, and gives the outcome
+//! to [`Follower::answer`] or [`Follower::failed`]. A [`Look`] is to be committed, whole,
+//! before the next call. There is no way back behind a `Look`: whoever cannot commit one
+//! drops the follower and starts another from what is on disk.
+//!
+//! Not here: HTTP, back-off after failures (the caller waits before it calls `next`),
+//! lanes and their floors.
+//!
+//! * [`Request`], [`Disorder`]: what is asked, and an answer that contradicts it
+//! * [`AnchorLost`]: the site is not the one that was followed
+//! * [`Status`]: what an operator sees
+
+mod anchors;
+mod first;
+mod ladder;
+mod ledger;
+mod request;
+mod status;
+
+use std::time::Duration;
+
+use slated_model::{Anchor, Event, EventId, Hole, LedgerChange, LedgerState};
+
+pub use self::anchors::AnchorLost;
+use self::first::{First, Found, Step};
+use self::ladder::Rung;
+use self::ledger::{Budget, Ledger};
+pub use self::request::{Disorder, Request};
+use self::request::{Page, Span};
+pub use self::status::{Extent, Status};
+use crate::Mono;
+
+/// Ages alone are written so often: a kill loses so much of them, and never a hole.
+const SAVE_AGES: Duration = Duration::from_mins(1);
+/// Further requests in one poll for holes of the first rung.
+const EXTRA: u8 = 2;
+
+/// How a site is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Rows per page; at least 2, and never above the site's own limit.
+    pub page: usize,
+    /// From the start of one poll to the start of the next.
+    pub tick: Duration,
+    /// How many ids below a start may be in flight then.
+    pub lookback: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            page: 500,
+            tick: Duration::from_secs(2),
+            lookback: 5000,
+        }
+    }
+}
+
+/// Where to start when there is no state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// After the newest row.
+    Latest,
+    /// With this id, or after the newest row if that is lower.
+    FromId(EventId),
+    /// Where another daemon stood (design.md 2.13).
+    Imported {
+        /// The highest id each of its lanes has handled. The lowest is the start; the site
+        /// must reach the highest. Without any, as `Latest`.
+        cursors: Vec<EventId>,
+        /// Ids that any lane is still owed. Those at or below the start that are on the
+        /// site are appended, and not as late: no lane but the one owed must take them.
+        owed: Vec<EventId>,
+    },
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Make this request, then call `answer` or `failed`.
+    Ask(Request),
+    /// Call `next` again then.
+    Wait(Mono),
+    /// Intake has ended; a person must decide.
+    Stopped(AnchorLost),
+}
+
+/// What one answer brought, to be written in one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// Events in arrival order, each with whether it filled a hole.
+    pub events: Vec<(Event, bool)>,
+    /// What changed in the ledger.
+    pub ledger: LedgerChange,
+}
+
+/// Follows one site.
+#[derive(Debug)]
+pub struct Follower {
+    pace: Pace,
+    /// The first read, until it is in.
+    first: Option<First>,
+    high: EventId,
+    anchors: Vec<Anchor>,
+    ledger: Ledger,
+    audited: EventId,
+    /// Whether the site was recognised since the start.
+    recognised: bool,
+    lost: Option<AnchorLost>,
+    asked: Option<Asked>,
+    /// A look that waits for the anchors to vouch for it.
+    unproved: Option<Seen>,
+    /// The poll under way: when it began, and how many extra looks it has left.
+    poll: Option<(Mono, u8)>,
+    next_poll: Mono,
+    next_ride: Mono,
+    /// The last ride failed: the head goes alone once, so that a site which cannot answer
+    /// for the holes still hands out its new rows.
+    alone: bool,
+    ages_saved: Mono,
+    caught_up: bool,
+    late: u64,
+    audit_hits: u64,
+}
+
+/// The request under way.
+#[derive(Debug)]
+enum Asked {
+    First,
+    Anchors,
+    Look { spans: Vec<Span>, least: EventId },
+}
+
+/// An answer to a look.
+#[derive(Debug)]
+struct Seen {
+    page: Page,
+    spans: Vec<Span>,
+}
+
+impl Follower {
+    /// Goes on from `state`, or from `start` if there is none.
+    pub fn start(state: Option<LedgerState>, start: Start, pace: Pace, now: Mono) -> Self {
+        let pace = Pace {
+            page: pace.page.max(2),
+            ..pace
+        };
+        let first = state.is_none().then(|| First::new(start, pace));
+        let state = state.unwrap_or_default();
+        Self {
+            pace,
+            first,
+            high: state.high,
+            anchors: state.anchors,
+            ledger: Ledger::load(&state.holes, state.audited, now),
+            audited: state.audited,
+            recognised: false,
+            lost: None,
+            asked: None,
+            unproved: None,
+            poll: None,
+            next_poll: now,
+            next_ride: now,
+            alone: false,
+            ages_saved: now,
+            caught_up: false,
+            late: 0,
+            audit_hits: 0,
+        }
+    }
+
+    /// Says what to do now. Asking again without an answer counts as a failure.
+    pub fn next(&mut self, now: Mono) -> Next {
+        if self.asked.is_some() {
+            self.failed(now);
+        }
+        if let Some(lost) = &self.lost {
+            return Next::Stopped(lost.clone());
+        }
+        if let Some(first) = &self.first {
+            self.asked = Some(Asked::First);
+            return Next::Ask(first.request());
+        }
+        if self.anchors.is_empty() {
+            self.recognised = true;
+        }
+        if !self.recognised || self.unproved.is_some() {
+            self.asked = Some(Asked::Anchors);
+            return Next::Ask(Request::Ids(self.anchors.iter().map(|a| a.id).collect()));
+        }
+        if let Some((began, extra)) = self.poll {
+            let spans = self.ledger.fresh(began, Budget::of(self.pace.page));
+            if extra > 0 && !spans.is_empty() {
+                self.poll = Some((began, extra - 1));
+                return self.look(spans);
+            }
+            self.poll = None;
+            self.next_poll = began + self.pace.tick;
+        }
+        if now < self.next_poll {
+            return Next::Wait(self.next_poll);
+        }
+        self.poll = Some((now, EXTRA));
+        // Behind a full page the head goes alone, so that the site reads no old rows for it.
+        let ride = now >= self.next_ride && !std::mem::take(&mut self.alone);
+        let spans = if ride {
+            self.next_ride = now + self.pace.tick;
+            self.ledger.ride(now, Budget::of(self.pace.page))
+        } else {
+            Vec::new()
+        };
+        self.look(spans)
+    }
+
+    /// Takes the answer to the request that `next` handed out; returns what is to be
+    /// committed before anything else. An error is a request that failed.
+    pub fn answer(&mut self, now: Mono, rows: Vec<Event>) -> Result<Option<Look>, Disorder> {
+        let taken = match self.asked.take() {
+            None => Ok(None),
+            Some(Asked::First) => self.first_read(now, rows),
+            Some(Asked::Anchors) => Ok(self.vouched(now, &rows)),
+            Some(Asked::Look { spans, least }) => {
+                match Page::new(rows, least, self.pace.page) {
+                    Ok(page) => Ok(self.looked(now, Seen { page, spans })),
+                    Err(disorder) => {
+                        // Put back what was asked: what failed decides what is asked next.
+                        self.asked = Some(Asked::Look { spans, least });
+                        Err(disorder)
+                    }
+                }
+            }
+        };
+        if taken.is_err() {
+            self.failed(now);
+        }
+        taken
+    }
+
+    /// Notes that the request failed: nothing was learned, so nothing changes but when to
+    /// ask again, which is at the next call of `next`.
+    pub fn failed(&mut self, now: Mono) {
+        let held = self.unproved.take().map(|seen| seen.spans);
+        let spans = match self.asked.take() {
+            Some(Asked::Look { spans, .. }) => spans,
+            _ => held.unwrap_or_default(),
+        };
+        self.alone = !spans.is_empty();
+        self.poll = None;
+        self.next_poll = now;
+    }
+
+    /// Returns the highest id seen.
+    pub const fn high(&self) -> EventId {
+        self.high
+    }
+    /// Tells whether the last look reached the end of the site's log.
+    pub const fn caught_up(&self) -> bool {
+        self.caught_up
+    }
+    /// Returns all holes, ascending, each with whether it is closed, that is left to the
+    /// audit.
+    pub fn holes(&self) -> impl Iterator<Item = (Hole, bool)> {
+        self.ledger.holes()
+    }
+
+    fn first_read(&mut self, now: Mono, rows: Vec<Event>) -> Result<Option<Look>, Disorder> {
+        let Some(first) = &mut self.first else {
+            return Ok(None);
+        };
+        let found = match first.answer(rows, now)? {
+            Step::More => return Ok(None),
+            Step::Lost(lost) => {
+                self.lost = Some(lost);
+                return Ok(None);
+            }
+            Step::Done(found) => found,
+        };
+        let Found {
+            high,
+            anchors,
+            ledger,
+            events,
+        } = found;
+        (self.high, self.anchors, self.ledger) = (high, anchors, ledger);
+        self.first = None;
+        // The anchors were read a moment ago.
+        self.recognised = true;
+        Ok(Some(self.commit(
+            now,
+            events.into_iter().map(|e| (e, false)).collect(),
+        )))
+    }
+
+    fn look(&mut self, spans: Vec<Span>) -> Next {
+        let least = spans.iter().map(|s| s.0).fold(self.high, EventId::min);
+        let request = request::ask(least, &spans, Some(self.high), self.pace.page);
+        self.asked = Some(Asked::Look { spans, least });
+        Next::Ask(request)
+    }
+
+    /// Takes a look's answer, unless the anchors must vouch for it first.
+    fn looked(&mut self, now: Mono, seen: Seen) -> Option<Look> {
+        let known = self.anchors.last().filter(|a| a.id == self.high);
+        let top = seen.page.row(self.high).and_then(anchors::of);
+        let proved = known.is_some_and(|known| top.as_ref() == Some(known));
+        let matters = seen.page.covers(self.high) || self.brings(&seen.page);
+        if proved || !matters || self.anchors.is_empty() {
+            return self.take(now, seen);
+        }
+        self.unproved = Some(seen);
+        None
+    }
+
+    fn vouched(&mut self, now: Mono, rows: &[Event]) -> Option<Look> {
+        if let Err(lost) = anchors::judge(&self.anchors, rows) {
+            self.lost = Some(lost);
+            self.unproved = None;
+            return None;
+        }
+        self.recognised = true;
+        let seen = self.unproved.take()?;
+        self.take(now, seen)
+    }
+
+    /// Tells whether a page has rows that would be appended.
+    fn brings(&self, page: &Page) -> bool {
+        let new = |id| id > self.high || self.ledger.contains(id);
+        page.rows.iter().any(|r| new(r.id))
+    }
+
+    fn take(&mut self, now: Mono, seen: Seen) -> Option<Look> {
+        let Seen { page, spans } = seen;
+        let top = page.rows.last().map(|r| r.id).filter(|_| page.full);
+        let mut events = Vec::new();
+        let mut met = Vec::new();
+        for row in page.rows {
+            if row.id > self.high {
+                if row.id > self.high.next() {
+                    self.ledger
+                        .open((self.high.next(), row.id.prev()), now, true);
+                }
+                self.high = row.id;
+                met.extend(anchors::of(&row));
+                events.push((row, false));
+            } else if let Some(rung) = self.ledger.fill(row.id) {
+                self.late += 1;
+                self.audit_hits += u64::from(rung == Rung::Closed);
+                events.push((row, true));
+            }
+        }
+        if !met.is_empty() {
+            self.anchors.append(&mut met);
+            self.anchors = anchors::thin(std::mem::take(&mut self.anchors));
+        }
+        for span in spans {
+            if let Some(lo) = self.ledger.absent(span, top, now) {
+                self.audited = lo;
+            }
+        }
+        self.caught_up = !page.full;
+        if page.full {
+            self.poll = None;
+            self.next_poll = now;
+        }
+        // New holes always come with a new event.
+        let ages = self.ledger.is_aged() && now.since(self.ages_saved) >= SAVE_AGES;
+        (ages || !events.is_empty()).then(|| self.commit(now, events))
+    }
+
+    fn commit(&mut self, now: Mono, events: Vec<(Event, bool)>) -> Look {
+        let ages = now.since(self.ages_saved) >= SAVE_AGES;
+        if ages {
+            self.ages_saved = now;
+        }
+        let (removed, put) = self.ledger.changes(ages);
+        let ledger = LedgerChange {
+            high: self.high,
+            anchors: self.anchors.clone(),
+            audited: self.audited,
+            removed,
+            put,
+        };
+        Look { events, ledger }
+    }
+}

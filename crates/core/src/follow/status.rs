@@ -1,0 +1,65 @@
+//! What an operator sees of the follower.
+
+use std::time::Duration;
+
+use slated_model::EventId;
+
+use super::{AnchorLost, Follower};
+
+/// Where a follower stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The highest id seen.
+    pub high: EventId,
+    /// Whether the last look reached the end of the site's log.
+    pub caught_up: bool,
+    /// Ranges that are asked for by the ladder.
+    pub open: Extent,
+    /// Ranges left to the audit.
+    pub closed: Extent,
+    /// Events that filled a hole since the start of this process.
+    pub late: u64,
+    /// Those of them that filled a closed range.
+    pub audit_hits: u64,
+    /// Why the intake has ended, if it has.
+    pub lost: Option<AnchorLost>,
+}
+
+/// How much some holes are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// How many ranges.
+    pub ranges: u64,
+    /// How many ids in them.
+    pub ids: u64,
+    /// The observed age of the oldest.
+    pub oldest: Duration,
+}
+
+impl Follower {
+    /// Returns where the follower stands. Walks all holes: for a page of status, not for
+    /// every event.
+    pub fn status(&self) -> Status {
+        let mut status = Status {
+            high: self.high,
+            caught_up: self.caught_up,
+            late: self.late,
+            audit_hits: self.audit_hits,
+            lost: self.lost.clone(),
+            ..Status::default()
+        };
+        for (hole, closed) in self.holes() {
+            let of = if closed {
+                &mut status.closed
+            } else {
+                &mut status.open
+            };
+            of.ranges += 1;
+            of.ids = of
+                .ids
+                .saturating_add((hole.hi.0 - hole.lo.0).saturating_add(1));
+            of.oldest = of.oldest.max(Duration::from_millis(hole.age_ms));
+        }
+        status
+    }
+}
