@@ -1,6 +1,11 @@
 //! The decisions of slated, without I/O, async or clock.
 
+pub mod dice;
 pub mod follow;
+pub mod lane;
+pub mod life;
+pub mod order;
+pub mod retry;
 pub mod time;
 
 pub use time::Mono;

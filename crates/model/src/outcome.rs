@@ -34,6 +34,11 @@ pub enum Discard {
     },
     /// The plugin no longer registers this callback.
     CallbackGone,
+    /// It failed, and by configuration (`on_error = "log"`) the log is all that keeps it.
+    Logged {
+        /// The failure in a line.
+        error: String,
+    },
 }
 
 /// One failed attempt.

@@ -52,7 +52,7 @@ pub struct LaneRow {
     pub content: String,
 }
 
-/// Why a lane is held, and at what content: a changed or touched file ends it.
+/// Why a lane is held. An edit, a touch or a person ends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldRow {
     /// The event that failed; `None` if a person must choose a start.
@@ -61,8 +61,6 @@ pub struct HoldRow {
     pub callback: Option<CallbackId>,
     /// In words, for status.
     pub reason: String,
-    /// The file's modification time when it was held, in nanoseconds since 1970.
-    pub mtime_ns: i64,
 }
 
 /// One finished unit of work.

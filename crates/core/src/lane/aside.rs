@@ -1,0 +1,92 @@
+//! Attempts beside the lane's order: the lane went on, the failed callback gets another try.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use slated_model::{EventId, Row};
+
+use super::input::Effect;
+use super::trial::Trial;
+use super::{Context, Lane};
+
+/// One unit that is tried again aside.
+#[derive(Debug)]
+pub(super) struct Aside {
+    pub(super) trial: Trial,
+    /// Its event, unless this process has not read it yet.
+    row: Option<Arc<Row>>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    /// Its row is being read.
+    Recalling,
+    Sent,
+}
+
+impl Aside {
+    pub(super) const fn new(trial: Trial, row: Option<Arc<Row>>) -> Self {
+        Self {
+            trial,
+            row,
+            state: State::Waiting,
+        }
+    }
+    pub(super) fn waits(&self) -> bool {
+        self.state == State::Waiting
+    }
+    pub(super) fn row(&self) -> Option<&Arc<Row>> {
+        self.row.as_ref()
+    }
+}
+
+impl Lane {
+    /// Sends the attempts whose back-off is over, oldest first.
+    pub(super) fn send_asides(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
+        while self.has_room() {
+            let due = self
+                .aside
+                .iter()
+                .filter(|(_, a)| a.waits() && a.trial.due <= at.now);
+            let Some(key) = due
+                .min_by_key(|(_, a)| a.trial.due)
+                .map(|(key, _)| key.clone())
+            else {
+                return;
+            };
+            let spec = self.spec(&key.1).map(|c| c.n);
+            let Some(aside) = self.aside.get_mut(&key) else {
+                return;
+            };
+            if let (Some(row), Some(n)) = (&aside.row, spec) {
+                let (row, attempt) = (row.clone(), aside.trial.attempt.failed + 1);
+                aside.state = State::Sent;
+                self.send(row, VecDeque::from([(n, key.1)]), attempt, true, out);
+            } else {
+                aside.state = State::Recalling;
+                out.push(Effect::Recall { event: key.0 });
+            }
+        }
+    }
+
+    /// Takes the row of an attempt that was waiting for it. A row that the log no longer holds
+    /// leaves the attempt as it is: retention keeps rows with open attempts, so this is damage, and
+    /// an attempt on record is the better trace of it.
+    pub(super) fn recalled(&mut self, event: EventId, row: Option<Row>) {
+        let Some(row) = row.map(Arc::new) else { return };
+        let same = self.aside.iter_mut().filter(|((id, _), _)| *id == event);
+        for (_, aside) in same.filter(|(_, a)| a.state == State::Recalling) {
+            aside.row = Some(row.clone());
+            aside.state = State::Waiting;
+        }
+    }
+
+    /// Puts attempts whose frame was dropped back to waiting.
+    pub(super) fn unsend_asides(&mut self) {
+        for aside in self.aside.values_mut().filter(|a| a.state == State::Sent) {
+            aside.state = State::Waiting;
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What a lane takes in and gives out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use slated_model::{CallbackId, Change, EventId, Failure, HoldRow, Matcher, Offset, Row};
+
+/// Something a lane must know.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A worker is ready and gets the frames from now on.
+    Ready(Vec<CallbackSpec>),
+    /// Nothing more is sent to the worker; what it was sent may still be answered.
+    Retired,
+    /// A callback ended.
+    Answer {
+        /// The frame it belongs to.
+        seq: u64,
+        /// The callback's number in this load.
+        n: u32,
+        /// How it ended.
+        reply: Reply,
+    },
+    /// The worker's process is gone, and no further answer of it will come.
+    Gone {
+        /// What ended it.
+        verdict: Verdict,
+    },
+    /// The log reaches to this offset.
+    LogGrew(Offset),
+    /// The answer to [`Effect::Read`]: all rows after the one asked for, up to `through`.
+    Rows {
+        /// The offset asked for: an answer to an older question is no news.
+        after: Offset,
+        /// The rows, in log order.
+        rows: Vec<Arc<Row>>,
+        /// The offset up to which they are complete.
+        through: Offset,
+    },
+    /// The answer to [`Effect::Recall`].
+    Recalled {
+        /// The event asked for.
+        event: EventId,
+        /// Its row; `None` if the log no longer holds it.
+        row: Option<Row>,
+    },
+    /// Everything up to this ticket is durable.
+    Durable(u64),
+    /// The follower read the site without error.
+    SiteRead,
+    /// A person, or a changed or touched file, ends a hold.
+    Resume,
+    /// Time went by.
+    Tick,
+}
+
+/// How a callback ended.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// It returned after so many microseconds.
+    Done {
+        /// Microseconds in the callback.
+        us: u64,
+    },
+    /// It failed.
+    Failed {
+        /// How.
+        failure: Failure,
+        /// Whether the worker dropped what it was sent behind it in this turn.
+        stop: bool,
+    },
+}
+
+/// What ended a worker.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// slated itself, on purpose: a stop, a reload. Counts for nobody.
+    Ours,
+    /// The hard limit: the callback after the last answer failed.
+    Limit(Failure),
+    /// Anything else: the callback after the last answer died.
+    Died(Failure),
+}
+
+/// A callback as one load of the plugin registered it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackSpec {
+    /// Its number on the wire, valid for this load.
+    pub n: u32,
+    /// Its name.
+    pub id: CallbackId,
+    /// Which events it wants.
+    pub matcher: Matcher,
+    /// Whether a failure stops the plugin (`stopOnError`).
+    pub stop_on_error: bool,
+}
+
+/// Something to do for a lane.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Send a frame to the worker.
+    Send(Frame),
+    /// Read rows of the log after an offset, at most so many.
+    Read {
+        /// The offset before the first row wanted.
+        after: Offset,
+        /// How many.
+        limit: usize,
+    },
+    /// Read the row of one event again.
+    Recall {
+        /// The event.
+        event: EventId,
+    },
+    /// Write these changes in one transaction, then say [`Input::Durable`] with this ticket.
+    Record {
+        /// Grows with every record of the lane.
+        ticket: u64,
+        /// What to write.
+        changes: Vec<Change>,
+    },
+    /// Tell people.
+    Tell(Note),
+}
+
+/// One event for the worker.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// Grows with every frame of the lane.
+    pub seq: u64,
+    /// Frames of a turn behind a stopping failure are dropped by the worker.
+    pub turn: u64,
+    /// Which callbacks to run, by their numbers in this load.
+    pub callbacks: Vec<u32>,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// The event.
+    pub row: Arc<Row>,
+}
+
+/// Something people should see. `event` and `callback` say where it happened.
+#[derive(Clone, Debug)]
+pub enum Note {
+    /// A callback finished.
+    Done {
+        /// The event.
+        event: EventId,
+        /// The callback.
+        callback: CallbackId,
+        /// Microseconds in the callback.
+        us: u64,
+        /// Which attempt it was.
+        attempt: u32,
+    },
+    /// A callback failed and will be tried again.
+    Again {
+        /// The event.
+        event: EventId,
+        /// The callback.
+        callback: CallbackId,
+        /// How it failed.
+        failure: Failure,
+        /// Failed attempts so far.
+        failed: u32,
+        /// The back-off.
+        wait: Duration,
+        /// Whether the lane goes on meanwhile.
+        aside: bool,
+    },
+    /// A callback failed because the site is down: the lane waits, nothing is counted.
+    AwaitsSite {
+        /// The event.
+        event: EventId,
+        /// The callback.
+        callback: CallbackId,
+        /// How it failed.
+        failure: Failure,
+    },
+    /// A callback failed for good, and its event became a dead letter.
+    DeadLetter {
+        /// The event.
+        event: EventId,
+        /// The callback.
+        callback: CallbackId,
+        /// How it failed.
+        failure: Failure,
+        /// Attempts made.
+        attempt: u32,
+    },
+    /// A callback failed, and by configuration the log is all that keeps it.
+    LoggedOnly {
+        /// The event.
+        event: EventId,
+        /// The callback.
+        callback: CallbackId,
+        /// How it failed.
+        failure: Failure,
+    },
+    /// A callback with `stopOnError` failed for good: the lane waits for a person.
+    Held {
+        /// The failure; `None` if a person must choose a start.
+        failure: Option<Failure>,
+        /// Why and where.
+        hold: HoldRow,
+    },
+    /// The lane goes on after a hold.
+    Resumed,
+    /// An attempt was given up because the plugin no longer has the callback.
+    CallbackGone {
+        /// The event.
+        event: EventId,
+        /// The callback.
+        callback: CallbackId,
+    },
+}

@@ -1,0 +1,367 @@
+//! The ordered way of one plugin through the log.
+//!
+//! A lane reads rows, finds which callbacks want them, sends one frame per event to the
+//! plugin's worker and turns the answers into records. It is a state machine: [`Lane::step`]
+//! takes an [`Input`] and says what to do as [`Effect`]s; it knows no clock, store or process.
+//!
+//! * `work`: rows that wait for answers, and where the cursor may stand
+//! * `send`: what may be sent now
+//! * `answer`: what an answer, a failure or a death means
+//! * `trial`: a unit that failed before
+//! * `aside`: attempts beside the lane's order
+//!
+//! Invariant: a unit (event, callback) gets at most one outcome, and once it has one it is never
+//! sent again. Invariant: the cursor stands below every row that has a unit without outcome or
+//! attempt aside. Invariant: events that were sent and whose outcomes are not durable yet number
+//! at most `window`, and at most one unless the plugin is quick (promise P4).
+//!
+//! Not here: which process runs the plugin (`life`), what the failure policy says (`retry`), who
+//! goes first (`order`).
+
+mod answer;
+mod aside;
+mod input;
+mod send;
+#[cfg(test)]
+mod tests;
+mod trial;
+mod work;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use slated_model::{Attempt, CallbackId, Change, EventId, HoldRow, LaneRow, Offset, OutcomeRow};
+
+use crate::dice::Dice;
+use crate::order::Gate;
+use crate::retry::{Policy, SiteHealth};
+use crate::time::Mono;
+
+use aside::Aside;
+pub use input::{CallbackSpec, Effect, Frame, Input, Note, Reply, Verdict};
+use send::{Flight, Pace};
+use trial::Trial;
+use work::{Finished, Work};
+
+/// A cursor move alone is written after this long: what matched nothing need not be durable at once.
+const CURSOR_FLUSH: Duration = Duration::from_secs(1);
+/// How many matched events are held ready to be sent.
+const READY: usize = 64;
+/// How many rows are asked of the log at once.
+const PAGE: usize = 500;
+
+/// What surrounds a step: the moment, the wall clock for people, and the other lanes.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The moment.
+    pub now: Mono,
+    /// Milliseconds since 1970, written beside records for people to read.
+    pub wall_ms: i64,
+    /// Who goes first.
+    pub gate: &'a Gate,
+    /// The place of this lane in the documented order.
+    pub place: usize,
+    /// How the site looks to the follower.
+    pub site: SiteHealth,
+}
+
+/// How a lane waits for a site that was down for one of its callbacks.
+#[derive(Clone, Copy, Debug)]
+enum SiteWait {
+    /// For the follower's next good read.
+    ForRead { tries: u32 },
+    /// A little longer, so that not all lanes fall upon a site that just came back.
+    Until { tries: u32, due: Mono },
+    /// No more: the callback is being tried again.
+    Trying { tries: u32 },
+}
+
+/// The lane of one plugin.
+#[derive(Debug)]
+pub struct Lane {
+    row: LaneRow,
+    policy: Policy,
+    window: usize,
+    dice: Dice,
+
+    /// The callbacks of the worker that gets the frames; `None` while there is none.
+    callbacks: Option<Vec<CallbackSpec>>,
+    /// Nothing more is sent to that worker, but it still answers.
+    retired: bool,
+    /// Rows up to here were taken from the log.
+    read: Offset,
+    /// The end of the log as last heard of.
+    log_end: Offset,
+    /// A read is under way.
+    reading: bool,
+    /// Rows taken that have unfinished units.
+    work: BTreeMap<Offset, Work>,
+    /// Units of rows after the cursor that have an outcome.
+    finished: BTreeMap<EventId, Finished>,
+    /// The first row at or above the floor: the floor falls when the cursor passes it.
+    floor_ends: Option<Offset>,
+
+    /// Frames sent and not answered in full, in order.
+    flights: VecDeque<Flight>,
+    /// Tickets of the last outcome of events whose record is not durable yet.
+    undurable: VecDeque<u64>,
+    /// Everything up to this ticket is durable.
+    durable: u64,
+    seq: u64,
+    turn: u64,
+    ticket: u64,
+    pace: Pace,
+
+    /// The unit whose failure the lane waits for.
+    in_place: Option<Trial>,
+    /// Units that failed and are tried again beside the order.
+    aside: BTreeMap<(EventId, CallbackId), Aside>,
+    /// The site was down for a callback.
+    site_wait: Option<SiteWait>,
+
+    /// The cursor as last recorded, and when.
+    flushed: (Offset, Mono),
+}
+
+impl Lane {
+    /// Takes up a lane where the record says it stands: its row, its open attempts, and the
+    /// outcomes of events after its cursor.
+    pub fn new(
+        row: LaneRow,
+        policy: Policy,
+        window: usize,
+        attempts: Vec<Attempt>,
+        ahead: &[OutcomeRow],
+        now: Mono,
+        seed: u64,
+    ) -> Self {
+        let mut finished = BTreeMap::<EventId, Finished>::new();
+        for outcome in ahead {
+            finished
+                .entry(outcome.event)
+                .or_default()
+                .callbacks
+                .push(outcome.callback.clone());
+        }
+        let mut lane = Self {
+            read: row.cursor,
+            log_end: row.cursor,
+            flushed: (row.cursor, now),
+            row,
+            policy,
+            window: window.max(1),
+            dice: Dice::new(seed),
+            callbacks: None,
+            retired: false,
+            reading: false,
+            work: BTreeMap::new(),
+            finished,
+            floor_ends: None,
+            flights: VecDeque::new(),
+            undurable: VecDeque::new(),
+            durable: 0,
+            seq: 0,
+            turn: 0,
+            ticket: 0,
+            pace: Pace::default(),
+            in_place: None,
+            aside: BTreeMap::new(),
+            site_wait: None,
+        };
+        for attempt in attempts {
+            let trial = Trial::restored(attempt, now);
+            if trial.attempt.aside {
+                let key = (trial.attempt.event, trial.attempt.callback.clone());
+                lane.aside.insert(key, Aside::new(trial, None));
+            } else {
+                lane.in_place = Some(trial);
+            }
+        }
+        lane
+    }
+
+    /// Takes one input and returns what to do, in order.
+    pub fn step(&mut self, at: Context<'_>, input: Input) -> Vec<Effect> {
+        let mut out = Vec::new();
+        match input {
+            Input::Ready(callbacks) => self.ready(at, callbacks, &mut out),
+            Input::Retired => self.retired = true,
+            Input::Answer { seq, n, reply } => self.answer(at, seq, n, reply, &mut out),
+            Input::Gone { verdict } => self.gone(at, verdict, &mut out),
+            Input::LogGrew(end) => self.log_end = self.log_end.max(end),
+            Input::Rows {
+                after,
+                rows,
+                through,
+            } if after == self.read => self.take(at, rows, through, &mut out),
+            Input::Recalled { event, row } => self.recalled(event, row),
+            Input::Durable(ticket) => {
+                self.durable = ticket;
+                while self.undurable.front().is_some_and(|t| *t <= self.durable) {
+                    self.undurable.pop_front();
+                }
+            }
+            Input::SiteRead => self.site_read(at),
+            Input::Resume => self.resume(at, &mut out),
+            // An answer to an older question is no news.
+            Input::Rows { .. } | Input::Tick => {}
+        }
+        self.send_what_may(at, &mut out);
+        self.flush_cursor(at, &mut out);
+        out
+    }
+
+    /// Returns when the next [`Input::Tick`] is due, if nothing happens before.
+    pub fn wake_at(&self, now: Mono) -> Option<Mono> {
+        let flush = (self.cursor() > self.flushed.0).then(|| self.flushed.1 + CURSOR_FLUSH);
+        if !self.may_send() {
+            return flush;
+        }
+        let sends = match self.site_wait {
+            Some(SiteWait::ForRead { .. }) => None,
+            Some(SiteWait::Until { due, .. }) => Some(due),
+            Some(SiteWait::Trying { .. }) | None => {
+                let asides = self
+                    .aside
+                    .values()
+                    .filter(|a| a.waits())
+                    .map(|a| a.trial.due);
+                // What is due already waits for room, not for time.
+                asides
+                    .chain(self.in_place.as_ref().map(|t| t.due))
+                    .filter(|due| *due > now)
+                    .min()
+            }
+        };
+        [flush, sends].into_iter().flatten().min()
+    }
+
+    /// Returns the durable part as it stands now.
+    pub fn row(&self) -> LaneRow {
+        LaneRow {
+            cursor: self.cursor(),
+            ..self.row.clone()
+        }
+    }
+    /// Returns the offset below which everything is finished, or tried aside.
+    pub fn cursor(&self) -> Offset {
+        self.work
+            .first_key_value()
+            .map_or(self.read, |(offset, _)| Offset(offset.0 - 1))
+    }
+    /// Returns how many rows of the log stand after the cursor.
+    pub fn lag(&self) -> u64 {
+        self.cursor().until(self.log_end)
+    }
+    /// Tells whether the lane waits for the site, on account of a callback that needs it.
+    pub const fn awaits_site(&self) -> bool {
+        matches!(
+            self.site_wait,
+            Some(SiteWait::ForRead { .. } | SiteWait::Until { .. })
+        )
+    }
+    /// Returns why the lane waits for a person, if it does.
+    pub const fn hold(&self) -> Option<&HoldRow> {
+        self.row.hold.as_ref()
+    }
+    /// Returns the attempts that are open: the one the lane waits for, and those aside.
+    pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        let aside = self.aside.values().map(|a| &a.trial.attempt);
+        self.in_place.iter().map(|t| &t.attempt).chain(aside)
+    }
+    /// Returns how many events are in flight: sent, and their outcomes not durable yet.
+    pub fn in_flight(&self) -> usize {
+        self.flights.len() + self.undurable.len()
+    }
+    /// Tells whether a worker has frames it has not answered in full.
+    pub fn is_busy(&self) -> bool {
+        !self.flights.is_empty()
+    }
+    /// Returns the callbacks of the worker in use.
+    pub fn callbacks(&self) -> Option<&[CallbackSpec]> {
+        self.callbacks.as_deref()
+    }
+
+    /// Changes what is on record about the lane itself.
+    pub fn amend(&mut self, change: impl FnOnce(&mut LaneRow)) -> Vec<Effect> {
+        change(&mut self.row);
+        let mut out = Vec::new();
+        self.record(vec![Change::Lane(self.row())], &mut out);
+        out
+    }
+
+    fn record(&mut self, changes: Vec<Change>, out: &mut Vec<Effect>) -> u64 {
+        self.ticket += 1;
+        out.push(Effect::Record {
+            ticket: self.ticket,
+            changes,
+        });
+        self.ticket
+    }
+
+    /// Appends the cursor to `changes` if it moved since it was last recorded, and lets the floor
+    /// fall once the cursor is past it.
+    fn with_cursor(&mut self, at: Context<'_>, mut changes: Vec<Change>) -> Vec<Change> {
+        let cursor = self.cursor();
+        if cursor <= self.flushed.0 {
+            return changes;
+        }
+        self.flushed = (cursor, at.now);
+        if self.floor_ends.is_some_and(|end| cursor >= end) {
+            self.floor_ends = None;
+            self.row.floor = None;
+            self.row.owed.clear();
+            changes.push(Change::Lane(self.row()));
+        } else {
+            changes.push(Change::Cursor {
+                plugin: self.row.plugin.clone(),
+                cursor,
+            });
+        }
+        changes
+    }
+
+    fn flush_cursor(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
+        if self.cursor() > self.flushed.0 && at.now >= self.flushed.1 + CURSOR_FLUSH {
+            let changes = self.with_cursor(at, Vec::new());
+            self.record(changes, out);
+        }
+    }
+
+    /// Tells whether there is a worker to send to and nobody forbade it.
+    fn may_send(&self) -> bool {
+        self.callbacks.is_some() && !self.retired && self.row.hold.is_none()
+    }
+
+    /// Takes a good read of the follower as a sign that callbacks may reach the site again.
+    fn site_read(&mut self, at: Context<'_>) {
+        if let Some(SiteWait::ForRead { tries }) = self.site_wait {
+            let longest = Duration::from_secs(1 << tries.min(5));
+            self.site_wait = Some(SiteWait::Until {
+                tries,
+                due: at.now + self.dice.spread(longest, 0.0),
+            });
+        }
+    }
+
+    fn site_is_back(&mut self, at: Context<'_>) -> bool {
+        match self.site_wait {
+            Some(SiteWait::ForRead { .. }) => false,
+            Some(SiteWait::Until { due, .. }) if at.now < due => false,
+            Some(SiteWait::Until { tries, .. }) => {
+                self.site_wait = Some(SiteWait::Trying { tries });
+                true
+            }
+            Some(SiteWait::Trying { .. }) | None => true,
+        }
+    }
+
+    /// Counts an event as in flight until its last record is durable.
+    fn await_durable(&mut self, ticket: Option<u64>) {
+        self.undurable.extend(ticket.filter(|t| *t > self.durable));
+    }
+
+    fn spec(&self, callback: &CallbackId) -> Option<&CallbackSpec> {
+        self.callbacks.iter().flatten().find(|c| c.id == *callback)
+    }
+}

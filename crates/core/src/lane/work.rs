@@ -1,0 +1,202 @@
+//! Rows that wait for answers, and where the cursor may stand.
+
+use std::sync::Arc;
+
+use slated_model::{
+    CallbackId, Change, EventId, Failure, FailureKind, Offset, Outcome, OutcomeRow, Row,
+};
+
+use super::input::{CallbackSpec, Effect, Note};
+use super::{Context, Lane};
+
+/// One row with its unfinished units.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) row: Arc<Row>,
+    /// Callbacks without an outcome or an attempt aside, in order of registration.
+    pub(super) open: Vec<CallbackId>,
+    /// A frame with it is under way.
+    pub(super) sent: bool,
+}
+
+/// Callbacks that have an outcome for an event after the cursor: what is taken again skips them.
+#[derive(Debug, Default)]
+pub(super) struct Finished {
+    /// Where the event stands, once its row was read.
+    pub(super) offset: Option<Offset>,
+    pub(super) callbacks: Vec<CallbackId>,
+}
+
+impl Lane {
+    /// Takes rows from the log: what nobody wants is passed at once.
+    pub(super) fn take(
+        &mut self,
+        at: Context<'_>,
+        rows: Vec<Arc<Row>>,
+        through: Offset,
+        out: &mut Vec<Effect>,
+    ) {
+        self.reading = false;
+        if self.callbacks.is_none() {
+            return;
+        }
+        for row in rows {
+            self.read = row.offset;
+            self.meet_floor(&row);
+            if self.is_skipped(&row) {
+                continue;
+            }
+            let open = self.wanted(&row);
+            if open.is_empty() {
+                continue;
+            }
+            if row.event.is_readable() {
+                self.work.insert(
+                    row.offset,
+                    Work {
+                        row,
+                        open,
+                        sent: false,
+                    },
+                );
+            } else {
+                self.set_aside_unreadable(at, &row, open, out);
+            }
+        }
+        self.read = self.read.max(through);
+    }
+
+    /// Forgets rows that were taken, and takes them again: the callbacks have changed.
+    pub(super) fn take_again(&mut self) {
+        self.read = self.cursor();
+        self.work.clear();
+        self.floor_ends = None;
+        self.reading = false;
+    }
+
+    fn meet_floor(&mut self, row: &Row) {
+        if let Some(floor) = self.row.floor
+            && self.floor_ends.is_none()
+            && !row.late
+            && row.event.id >= floor
+        {
+            self.floor_ends = Some(row.offset);
+        }
+    }
+
+    fn is_skipped(&self, row: &Row) -> bool {
+        let below = self.row.floor.is_some_and(|floor| row.event.id <= floor);
+        below && !row.late && self.row.owed.binary_search(&row.event.id).is_err()
+    }
+
+    /// Returns the callbacks that want the row and have not finished with it.
+    fn wanted(&mut self, row: &Row) -> Vec<CallbackId> {
+        if let Some(finished) = self.finished.get_mut(&row.event.id) {
+            finished.offset = Some(row.offset);
+        }
+        let head = &row.event.head;
+        let wants = |c: &&CallbackSpec| {
+            // Nobody can tell what an unreadable row is, so everybody gets to know of it.
+            !row.event.is_readable()
+                || c.matcher
+                    .matches(head.event_type.as_deref(), head.attribute_name.as_deref())
+        };
+        let finished = self.finished.get(&row.event.id);
+        let unfinished = |id: &CallbackId| {
+            !finished.is_some_and(|f| f.callbacks.contains(id))
+                && !self.aside.contains_key(&(row.event.id, id.clone()))
+        };
+        let callbacks = self.callbacks.iter().flatten();
+        callbacks
+            .filter(wants)
+            .map(|c| c.id.clone())
+            .filter(unfinished)
+            .collect()
+    }
+
+    fn set_aside_unreadable(
+        &mut self,
+        at: Context<'_>,
+        row: &Row,
+        callbacks: Vec<CallbackId>,
+        out: &mut Vec<Effect>,
+    ) {
+        let failure = Failure {
+            kind: FailureKind::Unreadable,
+            error: "unreadable row".into(),
+            message: format!(
+                "the site's row of event {} is not readable JSON",
+                row.event.id
+            ),
+            traceback: String::new(),
+            locals: None,
+            cause: None,
+        };
+        let mut changes = Vec::new();
+        for callback in callbacks {
+            let outcome = Outcome::DeadLetter {
+                failure: Box::new(failure.clone()),
+            };
+            changes.push(Change::Outcome(self.outcome_row(
+                at,
+                row.event.id,
+                &callback,
+                1,
+                outcome,
+            )));
+            out.push(Effect::Tell(Note::DeadLetter {
+                event: row.event.id,
+                callback,
+                failure: failure.clone(),
+                attempt: 1,
+            }));
+        }
+        self.record(changes, out);
+    }
+
+    pub(super) fn outcome_row(
+        &self,
+        at: Context<'_>,
+        event: EventId,
+        callback: &CallbackId,
+        attempt: u32,
+        outcome: Outcome,
+    ) -> OutcomeRow {
+        OutcomeRow {
+            plugin: self.row.plugin.clone(),
+            callback: callback.clone(),
+            event,
+            attempt,
+            outcome,
+            at_ms: at.wall_ms,
+        }
+    }
+
+    /// Settles a unit of the row at `offset`, with its record: the cursor passes the row with the
+    /// last one. Returns the ticket.
+    pub(super) fn settle(
+        &mut self,
+        at: Context<'_>,
+        offset: Offset,
+        callback: &CallbackId,
+        change: Change,
+        out: &mut Vec<Effect>,
+    ) -> u64 {
+        if let Some(work) = self.work.get_mut(&offset) {
+            work.open.retain(|c| c != callback);
+            if matches!(change, Change::Outcome(_)) {
+                let finished = self.finished.entry(work.row.event.id).or_default();
+                finished.offset = Some(offset);
+                finished.callbacks.push(callback.clone());
+            }
+            if work.open.is_empty() {
+                self.work.remove(&offset);
+            }
+        }
+        let cursor = self.cursor();
+        self.finished
+            .retain(|_, f| f.offset.is_none_or(|offset| offset > cursor));
+        let changes = self.with_cursor(at, vec![change]);
+        self.record(changes, out)
+    }
+}

@@ -1,0 +1,233 @@
+//! Stories of one process, and a property over random lives.
+
+use super::*;
+use proptest::prelude::*;
+
+fn life() -> Life {
+    Life::new(BrokenEdit::Keep, Reload::NewFirst, 1)
+}
+
+fn at(s: u64) -> Mono {
+    Mono::from_secs(s)
+}
+
+#[test]
+fn a_plugin_starts_and_runs() {
+    let mut l = life();
+    assert_eq!(l.step(at(0), Input::Load), [Effect::Start(1)]);
+    assert_eq!(l.state(), State::Starting);
+    assert_eq!(l.step(at(0), Input::Ready(1)), [Effect::Use(1)]);
+    assert_eq!(l.state(), State::Running);
+}
+
+#[test]
+fn an_edit_is_ready_before_the_old_code_ends_and_used_after() {
+    let mut l = life();
+    l.step(at(0), Input::Load);
+    l.step(at(0), Input::Ready(1));
+    assert_eq!(l.step(at(1), Input::Load), [Effect::Start(2)]);
+    assert_eq!(l.state(), State::Running);
+    assert_eq!(
+        l.step(at(2), Input::Ready(2)),
+        [Effect::Retire(1), Effect::Goodbye(1)]
+    );
+    assert_eq!(
+        l.step(at(3), Input::Exited { generation: 1 }),
+        [Effect::Use(2)]
+    );
+}
+
+#[test]
+fn stop_first_ends_the_old_code_before_the_new_one_starts() {
+    let mut l = Life::new(BrokenEdit::Keep, Reload::StopFirst, 1);
+    l.step(at(0), Input::Load);
+    l.step(at(0), Input::Ready(1));
+    assert_eq!(
+        l.step(at(1), Input::Load),
+        [Effect::Retire(1), Effect::Goodbye(1)]
+    );
+    assert_eq!(
+        l.step(at(2), Input::Exited { generation: 1 }),
+        [Effect::Start(2)]
+    );
+}
+
+#[test]
+fn a_broken_edit_keeps_the_old_code_or_ends_it() {
+    for (rule, keeps) in [(BrokenEdit::Keep, true), (BrokenEdit::Deactivate, false)] {
+        let mut l = Life::new(rule, Reload::NewFirst, 1);
+        l.step(at(0), Input::Load);
+        l.step(at(0), Input::Ready(1));
+        l.step(at(1), Input::Load);
+        let effects = l.step(
+            at(1),
+            Input::LoadFailed {
+                generation: 2,
+                network: false,
+            },
+        );
+        assert_eq!(effects.contains(&Effect::KeptOld), keeps);
+        assert_eq!(effects.contains(&Effect::Goodbye(1)), !keeps);
+        l.step(at(1), Input::Exited { generation: 2 });
+        assert_eq!(
+            l.state(),
+            if keeps { State::Running } else { State::Broken }
+        );
+        assert!(l.is_broken());
+        assert_eq!(
+            l.step(at(2), Input::Load),
+            if keeps {
+                vec![Effect::Start(3)]
+            } else {
+                vec![]
+            }
+        );
+    }
+}
+
+#[test]
+fn what_does_not_load_waits_for_an_edit() {
+    let mut l = life();
+    l.step(at(0), Input::Load);
+    l.step(
+        at(0),
+        Input::LoadFailed {
+            generation: 1,
+            network: false,
+        },
+    );
+    l.step(at(0), Input::Exited { generation: 1 });
+    assert_eq!((l.state(), l.wake_at()), (State::Broken, None));
+    assert_eq!(l.step(at(9), Input::Load), [Effect::Start(2)]);
+}
+
+#[test]
+fn a_registration_that_a_network_broke_is_tried_again() {
+    let mut l = life();
+    l.step(at(0), Input::Load);
+    l.step(
+        at(0),
+        Input::LoadFailed {
+            generation: 1,
+            network: true,
+        },
+    );
+    l.step(at(0), Input::Exited { generation: 1 });
+    assert_eq!(l.state(), State::Starting);
+    assert_eq!(l.step(at(2), Input::Tick), [Effect::Start(2)]);
+}
+
+#[test]
+fn a_process_that_keeps_dying_is_quarantined_until_an_edit_or_a_person() {
+    let mut l = life();
+    l.step(at(0), Input::Load);
+    let mut now = at(0);
+    for generation in 1..=6 {
+        l.step(now, Input::Ready(generation));
+        let effects = l.step(now, Input::Exited { generation });
+        assert_eq!(effects == [Effect::Quarantined], generation == 6);
+        if let Some(wake) = l.wake_at() {
+            now = wake;
+            assert_eq!(l.step(now, Input::Tick), [Effect::Start(generation + 1)]);
+        }
+    }
+    assert_eq!(l.state(), State::Quarantined);
+    assert_eq!(l.step(now, Input::Resume), [Effect::Start(7)]);
+}
+
+#[test]
+fn a_person_stops_it_and_only_a_person_starts_it_again() {
+    let mut l = life();
+    l.step(at(0), Input::Load);
+    l.step(at(0), Input::Ready(1));
+    assert_eq!(
+        l.step(at(1), Input::Stop),
+        [Effect::Retire(1), Effect::Goodbye(1)]
+    );
+    l.step(at(1), Input::Exited { generation: 1 });
+    assert_eq!(l.step(at(2), Input::Load), []);
+    assert_eq!(l.state(), State::Stopped);
+    assert_eq!(l.step(at(3), Input::Resume), [Effect::Start(2)]);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Load,
+    Vanish,
+    Stop,
+    Resume,
+    Ready(usize),
+    Fail(usize, bool),
+    Exit(usize),
+    Pass(u64),
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever happens: never more than two processes, the lane uses one at a time and only
+    /// after the one before is gone, and a file that loads always ends up running.
+    #[test]
+    fn one_process_at_a_time_and_no_dead_end(
+        turns in prop::collection::vec(prop_oneof![
+            2 => Just(Turn::Load), 1 => Just(Turn::Vanish), 1 => Just(Turn::Stop), 1 => Just(Turn::Resume),
+            6 => (0usize..2).prop_map(Turn::Ready), 2 => (0usize..2, any::<bool>()).prop_map(|(i, n)| Turn::Fail(i, n)),
+            4 => (0usize..2).prop_map(Turn::Exit), 3 => (0u64..90).prop_map(Turn::Pass),
+        ], 0..120),
+        stop_first in any::<bool>(),
+    ) {
+        let reload = if stop_first { Reload::StopFirst } else { Reload::NewFirst };
+        let mut l = Life::new(BrokenEdit::Keep, reload, 7);
+        let mut now = at(0);
+        let mut alive: Vec<Generation> = vec![];
+        let mut used: Option<Generation> = None;
+        let apply = |l: &mut Life, now, input, alive: &mut Vec<Generation>, used: &mut Option<Generation>| {
+            for effect in l.step(now, input) {
+                match effect {
+                    Effect::Start(g) => alive.push(g),
+                    Effect::Use(g) => {
+                        assert!(used.is_none_or(|u| !alive.contains(&u)), "two in use");
+                        assert!(alive.contains(&g));
+                        *used = Some(g);
+                    }
+                    _ => {}
+                }
+            }
+            assert!(alive.len() <= 2, "{alive:?}");
+        };
+        for turn in turns {
+            let input = match turn {
+                Turn::Load => Input::Load,
+                Turn::Vanish => Input::Vanished,
+                Turn::Stop => Input::Stop,
+                Turn::Resume => Input::Resume,
+                Turn::Pass(s) => { now = now + Duration::from_secs(s); Input::Tick }
+                Turn::Ready(i) => match alive.get(i) { Some(g) => Input::Ready(*g), None => continue },
+                Turn::Fail(i, network) => match alive.get(i) {
+                    Some(g) => Input::LoadFailed { generation: *g, network },
+                    None => continue,
+                },
+                Turn::Exit(i) if i < alive.len() => Input::Exited { generation: alive.remove(i) },
+                Turn::Exit(_) => continue,
+            };
+            apply(&mut l, now, input, &mut alive, &mut used);
+        }
+        // A person wants it to run, and nothing fails any more.
+        apply(&mut l, now, Input::Resume, &mut alive, &mut used);
+        apply(&mut l, now, Input::Load, &mut alive, &mut used);
+        for _ in 0..10 {
+            now = now + Duration::from_secs(90);
+            apply(&mut l, now, Input::Tick, &mut alive, &mut used);
+            for g in alive.clone() {
+                apply(&mut l, now, Input::Ready(g), &mut alive, &mut used);
+                if l.is_leaving(g) {
+                    alive.retain(|a| *a != g);
+                    apply(&mut l, now, Input::Exited { generation: g }, &mut alive, &mut used);
+                }
+            }
+        }
+        prop_assert_eq!(l.state(), State::Running);
+        prop_assert_eq!(alive.len(), 1);
+        prop_assert_eq!(used, alive.first().copied());
+    }
+}
