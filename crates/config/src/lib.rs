@@ -1,1 +1,44 @@
-//! Placeholder, replaced in this change.
+//! The configuration of slated as types, with where each value came from.
+//!
+//! [`Config::load`] reads a `slated.toml`; [`Config::parse`] does so without touching the
+//! world. Everything wrong is told together, each with file and line, the key, and what is
+//! accepted. Secrets only name their source until [`Config::resolve`] fetches them.
+//! `reference.toml` beside this crate's manifest holds every key with its default.
+//!
+//! Invariants: nothing here prints; a secret's value never reaches `Debug`, `Display` or an
+//! error; only [`System`] and [`Config::load`] look at the process's surroundings.
+//!
+//! Not here: which keys this version acts on (the binary knows), and finding plugins.
+
+mod choice;
+mod config;
+mod diagnostic;
+mod environment;
+mod find;
+mod kinds;
+mod model;
+mod origin;
+mod read;
+mod secret;
+mod section;
+mod settings;
+mod site_url;
+mod units;
+mod value;
+
+pub use choice::{BrokenEdit, Level, LogFormat, OnError, Order, Reload, Retry};
+pub use config::{Config, Loaded, Override, Secrets, Source};
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use environment::{Environment, System};
+pub use find::{find, places};
+pub use model::{
+    Alerts, Control, Folder, Log, Mail, NewPlugins, OrderWait, Plugins, Site, State, Web,
+};
+pub use origin::Origin;
+pub use secret::{Resolved, Secret};
+pub use settings::{PluginSettings, Variables};
+pub use site_url::{SiteUrl, SiteUrlError};
+pub use units::{parse_duration, parse_size, show_duration};
+
+#[cfg(test)]
+mod tests;

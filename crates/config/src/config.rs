@@ -1,0 +1,373 @@
+//! The configuration as a whole: read, checked, merged, and asked where it came from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use slated_model::PluginId;
+
+use crate::model::{Alerts, Control, Log, Mail, Plugins, Site, State, Web};
+use crate::read::{Overrides, named, put, read};
+use crate::section::{Reader, join, nearest};
+use crate::value::{Table, from_toml};
+use crate::{Diagnostic, Diagnostics, Environment, Origin, PluginSettings, Secret, SiteUrl};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[site]`.
+    pub site: Site,
+    /// `[state]`.
+    pub state: State,
+    /// `[plugins]`.
+    pub plugins: Plugins,
+    /// `[defaults]`; [`Config::effective`] tells what holds for one plugin.
+    pub defaults: PluginSettings,
+    /// `[log]`.
+    pub log: Log,
+    /// `[mail]`.
+    pub mail: Mail,
+    /// `[alerts]`.
+    pub alerts: Alerts,
+    /// `[control]`.
+    pub control: Control,
+    /// `[web]`.
+    pub web: Web,
+    pub(crate) overrides: Overrides,
+    origins: BTreeMap<String, Origin>,
+    base: PathBuf,
+}
+
+/// A configuration that can be used, and what should be said about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What works, but should not stay so.
+    pub warnings: Diagnostics,
+}
+
+/// A value from a flag or the environment, which wins over the file.
+#[derive(Clone)]
+pub struct Override {
+    /// Such as `web.listen`.
+    pub key: &'static str,
+    /// As it was typed. Lists are split at commas.
+    pub value: String,
+    /// Which flag or variable it was.
+    pub origin: Origin,
+}
+
+/// A file's text and what its facts say.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The file, as it was named; shown in errors.
+    pub path: &'a Path,
+    /// The folder that relative paths in it are relative to.
+    pub base: &'a Path,
+    /// What it says.
+    pub text: &'a str,
+    /// Its permission bits, where the system has them.
+    pub mode: Option<u32>,
+}
+
+/// The values of all secrets that are configured. No `Debug`, and none to come.
+pub struct Secrets {
+    /// `site.key`.
+    pub site_key: SecretString,
+    /// `site.proxy`.
+    pub proxy: Option<SecretString>,
+    /// `mail.password`.
+    pub mail_password: Option<SecretString>,
+    /// `alerts.webhook`.
+    pub webhook: Option<SecretString>,
+    /// `web.token`.
+    pub web_token: Option<SecretString>,
+}
+
+impl Config {
+    /// Makes the configuration of a site in which every other key has its default.
+    /// Relative paths are relative to `base`.
+    pub fn new(url: SiteUrl, base: &Path) -> Self {
+        Self {
+            site: Site::new(url),
+            state: State::new(base),
+            plugins: Plugins::new(base),
+            defaults: PluginSettings::default(),
+            log: Log::default(),
+            mail: Mail::default(),
+            alerts: Alerts::default(),
+            control: Control::default(),
+            web: Web::default(),
+            overrides: Overrides::default(),
+            origins: BTreeMap::new(),
+            base: base.into(),
+        }
+    }
+
+    /// Reads the file at `path`.
+    pub fn load(path: &Path, overrides: &[Override]) -> Result<Loaded, Diagnostics> {
+        let fail = |message: String| Diagnostic::new(&Origin::file(path), "", message);
+        if path.extension().is_some_and(|e| e == "conf") {
+            return Err(fail("this version reads `slated.toml` only".into())
+                .hint("reading shotgunEventDaemon.conf comes with a later version; until then write a slated.toml")
+                .into());
+        }
+        let bytes = std::fs::read(path).map_err(|e| fail(format!("cannot be read: {e}")))?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let good = e.as_bytes().get(..e.utf8_error().valid_up_to());
+            let breaks = good.unwrap_or_default().iter().filter(|b| **b == b'\n');
+            fail(format!("is not UTF-8 at line {}", breaks.count() + 1))
+        })?;
+        let whole = std::path::absolute(path).map_err(|e| fail(e.to_string()))?;
+        let source = Source {
+            path,
+            base: whole.parent().unwrap_or(&whole),
+            text: &text,
+            mode: crate::environment::mode(path),
+        };
+        Self::parse(&source, overrides)
+    }
+
+    /// Reads a configuration from its text, without any look at the world. Everything
+    /// that is wrong is told together.
+    pub fn parse(source: &Source<'_>, overrides: &[Override]) -> Result<Loaded, Diagnostics> {
+        let mut tree = from_toml(source.text, source.path)?;
+        for one in overrides {
+            put(&mut tree, one);
+        }
+        let mut reader = Reader::new(source.base);
+        let config = read(&mut reader, &mut tree, source.path);
+        reader.report_unknown();
+        let Reader {
+            mut errors,
+            mut warnings,
+            origins,
+            ..
+        } = reader;
+        let Some(mut config) = config else {
+            return Err(errors.sorted());
+        };
+        config.origins = origins;
+        config.check(&mut errors, &mut warnings);
+        config.warn_of_literals(source, &mut warnings);
+        let warnings = warnings.sorted();
+        errors.or(Loaded { config, warnings })
+    }
+
+    /// Returns the settings of a plugin: `[defaults]`, over them its folder's, over them its
+    /// own. Lists are replaced as a whole; `env` is merged by name.
+    pub fn effective(&self, plugin: &PluginId) -> PluginSettings {
+        let mut settings = self.defaults.clone();
+        // What is put over was read without error when the file was.
+        let mut reader = Reader::new(&self.base);
+        for (path, table) in self.layers(plugin) {
+            settings.read(&mut reader.overriding(&path, table));
+        }
+        settings
+    }
+
+    /// Returns where a setting of a plugin came from; `key` is one of `[defaults]`. For
+    /// `env`: where its last part came from.
+    pub fn effective_origin(&self, plugin: &PluginId, key: &str) -> Origin {
+        let over = self.layers(plugin).into_iter().rev();
+        over.filter_map(|(_, table)| table.get(key))
+            .map(|located| located.origin.clone())
+            .next()
+            .unwrap_or_else(|| self.origin(&join("defaults", key)))
+    }
+
+    /// Returns the tables that hold for a plugin, the one that wins last.
+    fn layers(&self, plugin: &PluginId) -> Vec<(String, &Table)> {
+        let mut layers = Vec::new();
+        if let Some(table) = self.overrides.folder.get(plugin.folder()) {
+            layers.push((named("folder", plugin.folder()), table));
+        }
+        for name in [plugin.stem().to_owned(), plugin.to_string()] {
+            if let Some(table) = self.overrides.plugin.get(&name) {
+                layers.push((named("plugin", &name), table));
+            }
+        }
+        layers
+    }
+
+    /// Checks the names of `[plugin."NAME"]` against the plugins that were found. A stem
+    /// that names two of them is an error; a name of none is a warning, since the file may
+    /// come later.
+    pub fn check_names(&self, known: &[PluginId]) -> Result<Diagnostics, Diagnostics> {
+        let (mut errors, mut warnings) = (Diagnostics::default(), Diagnostics::default());
+        for name in self.overrides.plugin.keys() {
+            let meant: Vec<_> = known.iter().filter(|id| id.answers_to(name)).collect();
+            let key = named("plugin", name);
+            let one = |message| Diagnostic::new(&self.origin(&key), key.clone(), message);
+            match meant.as_slice() {
+                [_] => {}
+                [] => {
+                    let names = known
+                        .iter()
+                        .flat_map(|id| [id.stem().to_owned(), id.to_string()]);
+                    let names: BTreeSet<_> = names.collect();
+                    let mut none = one(format!("`{key}` names no plugin"));
+                    none.hint = nearest(name, names.iter().map(String::as_str))
+                        .map(|near| format!("did you mean `{near}`?"));
+                    warnings.push(none);
+                }
+                several => {
+                    let list: Vec<_> = several.iter().map(ToString::to_string).collect();
+                    let list = list.join("` and `");
+                    errors.push(
+                        one(format!("`{key}` names two plugins: `{list}`"))
+                            .hint("write the one that is meant"),
+                    );
+                }
+            }
+        }
+        errors.or(warnings.sorted())
+    }
+
+    /// Returns where the value of a key came from, such as `site.tick` or
+    /// `plugin."notes".retry`.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Returns every key, set or not, with where its value came from.
+    pub fn origins(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        let all = self.origins.iter().filter(|(key, _)| !key.ends_with('"'));
+        all.map(|(key, origin)| (key.as_str(), origin))
+    }
+
+    /// Returns every key that somebody set, and where.
+    pub fn configured_keys(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        let set = self
+            .origins
+            .iter()
+            .filter(|(_, origin)| !origin.is_default());
+        set.filter(|(key, _)| !key.ends_with('"'))
+            .map(|(key, origin)| (key.as_str(), origin))
+    }
+
+    /// Returns the keys that somebody set and that do nothing in this version. `idle` lists
+    /// those: `mail.server`, `mail.*` for a section, `defaults.window` for the key in
+    /// `[defaults]` and in every override.
+    pub fn without_effect(&self, idle: &[&str]) -> Vec<(&str, &Origin)> {
+        let is_idle = |key: &str| {
+            let general = match key.rsplit_once("\".") {
+                Some((_, setting)) => join("defaults", setting),
+                None => key.to_owned(),
+            };
+            idle.iter().any(|idle| match idle.strip_suffix(".*") {
+                Some(section) => general.split('.').next() == Some(section),
+                None => *idle == general,
+            })
+        };
+        self.configured_keys()
+            .filter(|(key, _)| is_idle(key))
+            .collect()
+    }
+
+    /// Returns the environment variables that feed a secret: no plugin may see them.
+    pub fn secret_variables(&self) -> Vec<&str> {
+        let secrets = self.secrets().into_iter();
+        secrets
+            .filter_map(|(_, secret)| secret?.variable_name())
+            .collect()
+    }
+
+    /// Fetches the values of all secrets, and says what is wrong with all of them together.
+    pub fn resolve(&self, env: &dyn Environment) -> Result<(Secrets, Diagnostics), Diagnostics> {
+        let (mut errors, mut warnings) = (Diagnostics::default(), Diagnostics::default());
+        let mut fetch = |(key, secret): (&str, Option<&Secret>)| match secret?.resolve(key, env) {
+            Ok(resolved) => {
+                warnings.0.extend(resolved.warning);
+                Some(resolved.value)
+            }
+            Err(wrong) => {
+                errors.push(wrong);
+                None
+            }
+        };
+        let [site_key, proxy, mail_password, webhook, web_token] = self.secrets().map(&mut fetch);
+        // Where the key is missing, `errors` says so.
+        let site_key = site_key.unwrap_or_default();
+        let secrets = Secrets {
+            site_key,
+            proxy,
+            mail_password,
+            webhook,
+            web_token,
+        };
+        errors.or((secrets, warnings))
+    }
+
+    fn secrets(&self) -> [(&'static str, Option<&Secret>); 5] {
+        [
+            ("site.key", Some(&self.site.key)),
+            ("site.proxy", self.site.proxy.as_ref()),
+            ("mail.password", self.mail.password.as_ref()),
+            ("alerts.webhook", self.alerts.webhook.as_ref()),
+            ("web.token", self.web.token.as_ref()),
+        ]
+    }
+
+    /// Checks what two keys say together.
+    fn check(&self, errors: &mut Diagnostics, warnings: &mut Diagnostics) {
+        let one = |key: &str, message: &str| Diagnostic::new(&self.origin(key), key, message);
+        if self.web.listen.is_some_and(|at| !at.ip().is_loopback()) && self.web.token.is_none() {
+            errors.push(
+                one(
+                    "web.listen",
+                    "`web.listen` beyond loopback needs `web.token`",
+                )
+                .hint("set a token, or listen at 127.0.0.1"),
+            );
+        }
+        if self.mail.server.is_some() && (self.mail.from.is_none() || self.mail.to.is_empty()) {
+            errors.push(one(
+                "mail.server",
+                "`mail.server` needs `mail.from` and `mail.to`",
+            ));
+        }
+        if let (Some(soft), Some(hard)) = (self.defaults.soft_timeout, self.defaults.hard_timeout)
+            && soft >= hard
+        {
+            warnings.push(one(
+                "defaults.soft_timeout",
+                "`defaults.soft_timeout` is not below `defaults.hard_timeout`, so it never acts",
+            ));
+        }
+    }
+
+    /// Warns of secrets that stand in the file, more so if others may read it.
+    fn warn_of_literals(&self, source: &Source<'_>, warnings: &mut Diagnostics) {
+        let open = source.mode.is_some_and(|mode| mode & 0o044 != 0);
+        let file = source.path.display();
+        for (key, secret) in self.secrets() {
+            let Some(secret) = secret.filter(|secret| secret.is_literal()) else {
+                continue;
+            };
+            // A proxy without a password is none, and one way to give a webhook is plainly.
+            let harmless = match key {
+                "site.proxy" => !secret.exposed().is_some_and(|text| text.contains('@')),
+                "alerts.webhook" => !open,
+                _ => false,
+            };
+            if harmless || !secret.origin().is_file() {
+                continue;
+            }
+            let one =
+                |message, hint: String| Diagnostic::new(secret.origin(), key, message).hint(hint);
+            warnings.push(if open {
+                one(
+                    format!("`{key}` is plain text in a file that others may read"),
+                    format!("chmod 600 {file}, and better name where it stands: {{ env = \"…\" }}, {{ file = \"…\" }}, {{ command = [\"…\"] }}"),
+                )
+            } else {
+                one(
+                    format!("`{key}` is plain text"),
+                    "better name where it stands: { env = \"…\" }, { file = \"…\" }, { command = [\"…\"] }".into(),
+                )
+            });
+        }
+    }
+}
