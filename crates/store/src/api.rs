@@ -184,6 +184,28 @@ pub enum Error {
         /// What the system or the database said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The state was opened for reading only.
+    #[error("the state in {} was opened for reading only", folder.display())]
+    ReadOnly {
+        /// The state folder.
+        folder: PathBuf,
+    },
+    /// The state has an older format, and was opened for reading only.
+    #[error("the state in {} has format {found}; opened for writing, this slated brings it to {known}", folder.display())]
+    Older {
+        /// The state folder.
+        folder: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The format that can be read here.
+        known: u32,
+    },
+    /// The thing asked for can never be stored; nothing was written.
+    #[error("cannot be stored: {what}")]
+    Unfit {
+        /// What, and why.
+        what: String,
+    },
     /// The store was closed.
     #[error("the state is closed")]
     Closed,

@@ -1,9 +1,12 @@
 //! The durable state of slated: the log, the hole ledger, cursors and outcomes.
 //!
-//! One trait, [`Store`]; one conformance suite, `conformance`, that every backend
+//! One trait, [`Store`]; one conformance suite, [`conformance`], that every backend
 //! passes; one backend so far: SQLite.
 
 mod api;
+pub mod conformance;
+mod sqlite;
 
 pub use api::{Append, Appended, Epoch, Error, LogEnd, Recorded, Result, Snapshot, Store};
 pub use slated_model::{Attempt, Change, HoldRow, LaneRow, OutcomeRow, WorkerRow};
+pub use sqlite::{Migrated, Options, Sqlite};

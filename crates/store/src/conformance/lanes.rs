@@ -1,0 +1,299 @@
+//! Checks of lanes, cursors, outcomes, attempts and workers.
+
+use slated_model::{CallbackId, Change, EventId, HoldRow, LaneRow, Offset, Outcome, OutcomeRow};
+
+use super::sample::{attempt, callback, cursor as move_to, fill, lane, outcome, plugin, worker};
+use super::{Fine, Place, Verdict, holds, same};
+use crate::{Error, Recorded, Store};
+
+async fn record(store: &dyn Store, changes: Vec<Change>) -> Result<Recorded, String> {
+    store.record(changes).await.fine("record")
+}
+
+pub(super) async fn first_stands(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    fill(&*store, [1, 2, 3]).await?;
+    let unit = callback("f");
+    let first = outcome("a", &unit, 3);
+    let mut second = first.clone();
+    second.outcome = Outcome::Done { us: 99 };
+    second.at_ms = 7;
+    let told = |row: &OutcomeRow| Recorded {
+        already: vec![(row.plugin.clone(), row.callback.clone(), row.event)],
+    };
+    let end = record(&*store, vec![Change::Outcome(first.clone())]).await?;
+    same("the first", &end, &Recorded::default())?;
+    let end = record(&*store, vec![Change::Outcome(second.clone())]).await?;
+    same("the second", &end, &told(&second))?;
+    // Others beside it are written.
+    let other = outcome("a", &callback("g"), 3);
+    let changes = vec![
+        Change::Outcome(second.clone()),
+        Change::Outcome(other.clone()),
+    ];
+    same(
+        "a mixed batch",
+        &record(&*store, changes).await?,
+        &told(&second),
+    )?;
+    let (outcomes, attempts) = store.fate(EventId(3)).await.fine("fate")?;
+    same("outcomes", &outcomes, &vec![first.clone(), other])?;
+    same("attempts", &attempts, &Vec::new())?;
+    // Within one batch the first stands, too.
+    let (x, mut y) = (outcome("b", &unit, 1), outcome("b", &unit, 1));
+    y.attempt = 9;
+    let changes = vec![Change::Outcome(x.clone()), Change::Outcome(y.clone())];
+    same(
+        "twice in a batch",
+        &record(&*store, changes).await?,
+        &told(&y),
+    )?;
+    let (outcomes, _) = store.fate(EventId(1)).await.fine("fate")?;
+    same("outcomes of a batch", &outcomes, &vec![x])?;
+    // Each part of the key counts.
+    let keys = [
+        ("a", CallbackId::new("f", 2), 3),
+        ("b", unit.clone(), 3),
+        ("a", unit, 2),
+    ];
+    for (stem, callback, event) in keys {
+        let row = outcome(stem, &callback, event);
+        let end = record(&*store, vec![Change::Outcome(row)]).await?;
+        same("another unit", &end, &Recorded::default())?;
+    }
+    // And the first stands after the end, too.
+    drop(store);
+    let store = place.open().await.fine("open again")?;
+    let end = record(&*store, vec![Change::Outcome(second.clone())]).await?;
+    same("after reopening", &end, &told(&second))?;
+    let (outcomes, _) = store.fate(EventId(3)).await.fine("fate")?;
+    same("after reopening", &outcomes.first(), &Some(&first))
+}
+
+pub(super) async fn attempts(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    fill(&*store, [1, 2]).await?;
+    let (f, g) = (callback("f"), callback("g"));
+    let (first, other) = (attempt("a", &f, 1, 1), attempt("a", &g, 1, 1));
+    let mut next = first.clone();
+    next.failed += 1;
+    next.aside = false;
+    next.left_ms = 1;
+    record(
+        &*store,
+        vec![Change::Attempt(first), Change::Attempt(other.clone())],
+    )
+    .await?;
+    record(&*store, vec![Change::Attempt(next.clone())]).await?;
+    let (_, seen) = store.fate(EventId(1)).await.fine("fate")?;
+    same("attempts", &seen, &vec![next.clone(), other.clone()])?;
+    record(&*store, vec![Change::Outcome(outcome("a", &f, 1))]).await?;
+    let open = store.snapshot().await.fine("snapshot")?.attempts;
+    same("open attempts", &open, &vec![other.clone()])?;
+    // Work that is finished is not begun again.
+    let end = record(&*store, vec![Change::Attempt(next.clone())]).await?;
+    same(
+        "an attempt after the outcome",
+        &end.already,
+        &vec![(plugin("a"), f, EventId(1))],
+    )?;
+    let open = store.snapshot().await.fine("snapshot")?.attempts;
+    same("open attempts after that", &open, &vec![other])?;
+    // Both in one batch: the outcome ends it.
+    let changes = vec![
+        Change::Attempt(attempt("a", &g, 2, 2)),
+        Change::Outcome(outcome("a", &g, 2)),
+    ];
+    record(&*store, changes).await?;
+    let (outcomes, open) = store.fate(EventId(2)).await.fine("fate")?;
+    same("one batch", &(outcomes.len(), open.len()), &(1, 0))
+}
+
+pub(super) async fn cursor(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    fill(&*store, 1..=9).await?;
+    record(
+        &*store,
+        vec![Change::Lane(lane("a", 3)), Change::Lane(lane("b", 0))],
+    )
+    .await?;
+    let seen = async || {
+        let snapshot = store.snapshot().await.fine("snapshot")?;
+        let mut lanes = snapshot.lanes;
+        lanes.sort_by(|a, b| a.plugin.cmp(&b.plugin));
+        Ok::<_, String>(lanes.iter().map(|lane| lane.cursor.0).collect::<Vec<_>>())
+    };
+    for (changes, wanted) in [
+        (vec![move_to("a", 5)], [5, 0]),
+        (vec![move_to("a", 4)], [5, 0]),
+        (vec![move_to("a", 5)], [5, 0]),
+        (vec![move_to("a", 7), move_to("a", 6)], [7, 0]),
+        // A lane that stands keeps its cursor, whatever its row says.
+        (vec![Change::Lane(lane("a", 2))], [7, 0]),
+        (vec![Change::Lane(lane("a", 9))], [7, 0]),
+        (vec![move_to("b", 1), move_to("a", 8)], [8, 1]),
+    ] {
+        let end = record(&*store, changes).await?;
+        same("recorded", &end, &Recorded::default())?;
+        same("cursors", &seen().await?, &wanted.to_vec())?;
+    }
+    match store.record(vec![move_to("nobody", 1)]).await {
+        Err(Error::Unfit { .. }) => Ok(()),
+        other => Err(format!("a cursor without a lane: {other:?}")),
+    }
+}
+
+pub(super) async fn lanes(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    let mut row = lane("a", 3);
+    let changes: [fn(&mut LaneRow); 9] = [
+        |_| {},
+        |row| row.floor = None,
+        |row| row.owed = Vec::new(),
+        |row| row.in_line_from = Offset(77),
+        |row| {
+            row.hold = Some(HoldRow {
+                event: Some(EventId(4)),
+                callback: Some(CallbackId::new("f", 2)),
+                reason: "it's \"held\"".into(),
+            });
+        },
+        |row| row.stopped = true,
+        |row| row.gone = true,
+        |row| row.content = String::new(),
+        |row| row.hold = None,
+    ];
+    for change in changes {
+        change(&mut row);
+        record(&*store, vec![Change::Lane(row.clone())]).await?;
+        let lanes = store.snapshot().await.fine("snapshot")?.lanes;
+        same("lanes", &lanes, &vec![row.clone()])?;
+    }
+    Ok(())
+}
+
+pub(super) async fn ahead(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    // Arrival order is not the order of ids: what counts is the offset.
+    fill(&*store, [10, 12, 11, 13]).await?;
+    let f = callback("f");
+    let done = |stem: &str, event| Change::Outcome(outcome(stem, &f, event));
+    let seen = async || {
+        let snapshot = store.snapshot().await.fine("snapshot")?;
+        let mut units: Vec<_> = snapshot
+            .ahead
+            .iter()
+            .map(|row| (row.plugin.stem().to_owned(), row.event.0))
+            .collect();
+        units.sort();
+        Ok::<_, String>(units)
+    };
+    let units = |list: &[(&str, u64)]| -> Vec<_> {
+        list.iter()
+            .map(|(stem, id)| ((*stem).to_owned(), *id))
+            .collect()
+    };
+    let lanes = vec![Change::Lane(lane("a", 1)), Change::Lane(lane("b", 4))];
+    record(&*store, lanes).await?;
+    for (changes, wanted) in [
+        (vec![done("a", 11)], units(&[("a", 11)])),
+        // At or before the cursor.
+        (vec![done("a", 10), done("b", 13)], units(&[("a", 11)])),
+        (vec![done("a", 13)], units(&[("a", 11), ("a", 13)])),
+        // Only what is behind the cursor now goes.
+        (vec![move_to("a", 3)], units(&[("a", 13)])),
+        // Outcome and cursor together, in either order.
+        (vec![done("a", 12), move_to("a", 3)], units(&[("a", 13)])),
+        (vec![move_to("a", 4)], units(&[])),
+        // Before there is a lane, and then with one.
+        (vec![done("c", 12), done("c", 11)], units(&[])),
+        (vec![Change::Lane(lane("c", 2))], units(&[("c", 11)])),
+    ] {
+        record(&*store, changes).await?;
+        same("ahead", &seen().await?, &wanted)?;
+    }
+    let rows = store.snapshot().await.fine("snapshot")?.ahead;
+    same("whole", &rows, &vec![outcome("c", &f, 11)])
+}
+
+pub(super) async fn latest(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    fill(&*store, 1..=6).await?;
+    let f = callback("f");
+    let mut rows = Vec::new();
+    // Recorded in another order than they arrived.
+    for (stem, event) in [("a", 5), ("b", 1), ("a", 2), ("b", 6), ("a", 3)] {
+        let row = outcome(stem, &f, event);
+        record(&*store, vec![Change::Outcome(row.clone())]).await?;
+        rows.push(row);
+    }
+    rows.reverse();
+    same("all", &store.latest(None, 10).await.fine("latest")?, &rows)?;
+    same(
+        "two",
+        &store.latest(None, 2).await.fine("latest")?,
+        &rows[..2].to_vec(),
+    )?;
+    for stem in ["a", "b", "c"] {
+        let wanted: Vec<_> = rows
+            .iter()
+            .filter(|row| row.plugin == plugin(stem))
+            .take(2)
+            .cloned()
+            .collect();
+        let seen = store.latest(Some(plugin(stem)), 2).await.fine("latest")?;
+        same("of a plugin", &seen, &wanted)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn workers(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    let rows = [worker("a", 10), worker("b", 11), worker("b", 12)];
+    let changes = rows.iter().cloned().map(Change::Worker).collect();
+    record(&*store, changes).await?;
+    // A pid that was used again belongs to the later process.
+    let mut again = worker("c", 11);
+    again.started = 0;
+    let changes = vec![
+        Change::WorkerGone { pid: 10 },
+        Change::WorkerGone { pid: 77 },
+        Change::Worker(again.clone()),
+    ];
+    record(&*store, changes).await?;
+    let mut seen = store.snapshot().await.fine("snapshot")?.workers;
+    seen.sort_by_key(|row| row.pid);
+    same("workers", &seen, &vec![again, rows[2].clone()])
+}
+
+pub(super) async fn refused(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    fill(&*store, [1]).await?;
+    record(&*store, vec![Change::Lane(lane("a", 0))]).await?;
+    let f = callback("f");
+    let changes = vec![
+        Change::Outcome(outcome("new", &f, 1)),
+        Change::Attempt(attempt("a", &f, 1, 1)),
+        Change::Worker(worker("a", 1)),
+        Change::Lane(lane("new", 0)),
+        move_to("a", 1),
+        move_to("nobody", 1),
+    ];
+    match store.record(changes).await {
+        Err(Error::Unfit { .. }) => {}
+        other => return Err(format!("a batch with a bad change: {other:?}")),
+    }
+    let snapshot = store.snapshot().await.fine("snapshot")?;
+    same("lanes", &snapshot.lanes, &vec![lane("a", 0)])?;
+    holds(
+        "nothing else",
+        snapshot.attempts.is_empty() && snapshot.workers.is_empty(),
+    )?;
+    let (outcomes, attempts) = store.fate(EventId(1)).await.fine("fate")?;
+    same("fate", &(outcomes, attempts), &(Vec::new(), Vec::new()))?;
+    // Names met in what was undone are met again.
+    let row = outcome("new", &f, 1);
+    record(&*store, vec![Change::Outcome(row.clone())]).await?;
+    let (outcomes, _) = store.fate(EventId(1)).await.fine("fate")?;
+    same("outcomes", &outcomes, &vec![row])
+}

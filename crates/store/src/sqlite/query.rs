@@ -1,0 +1,382 @@
+//! Reading: every question of the trait, and the checks on what comes back.
+//!
+//! Invariant: a row whose sum or shape is wrong is never handed out; the error names it.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row as Sql};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use slated_model::{
+    Attempt, Body, CallbackId, Event, EventId, Head, Hole, LaneRow, LedgerState, Offset, Outcome,
+    OutcomeRow, PluginId, Row, WorkerRow,
+};
+
+use super::fault::Stop;
+use super::log::{EventRow, LedgerHead, hole_sum};
+use super::meta;
+use super::record::{DEAD_LETTER, DISCARDED, DONE, LaneColumns, cursor_sum};
+use crate::{Epoch, LogEnd, Snapshot};
+
+type Result<T> = std::result::Result<T, Stop>;
+
+/// Reads all that a start needs, in one transaction.
+pub(super) fn snapshot(conn: &Connection) -> Result<Snapshot> {
+    let txn = conn.unchecked_transaction()?;
+    let epoch = meta::get(&txn, meta::EPOCH)?
+        .ok_or_else(|| Stop::Damaged("meta row `epoch` is gone".into()))?;
+    let snapshot = Snapshot {
+        epoch: Epoch(meta::number(meta::EPOCH, &epoch)?),
+        site: meta::get(&txn, meta::SITE)?,
+        ledger: ledger(&txn)?,
+        log: log_end(&txn)?,
+        lanes: lanes(&txn)?,
+        attempts: attempts(&txn, "ORDER BY a.event, a.plugin, a.callback", ())?,
+        ahead: outcomes(
+            &txn,
+            "JOIN ahead h ON h.outcome = o.seq JOIN lane l ON l.plugin = h.plugin
+             ORDER BY h.plugin, h.offset, o.seq",
+            (),
+        )?,
+        workers: workers(&txn)?,
+    };
+    Ok(snapshot)
+}
+
+/// Reads rows of the log in order.
+pub(super) fn rows(conn: &Connection, after: Offset, limit: usize) -> Result<Vec<Row>> {
+    // An offset or a limit past what SQLite can count is past every row.
+    let after = i64::try_from(after.0).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    events(
+        conn,
+        "WHERE offset > ?1 ORDER BY offset LIMIT ?2",
+        (after, limit),
+    )
+}
+
+/// Reads the row of one event.
+pub(super) fn event(conn: &Connection, id: EventId) -> Result<Option<Row>> {
+    let Ok(id) = i64::try_from(id.0) else {
+        return Ok(None);
+    };
+    Ok(events(conn, "WHERE id = ?1", [id])?.pop())
+}
+
+/// Reads what became of one event.
+pub(super) fn fate(conn: &Connection, id: EventId) -> Result<(Vec<OutcomeRow>, Vec<Attempt>)> {
+    let Ok(id) = i64::try_from(id.0) else {
+        return Ok((Vec::new(), Vec::new()));
+    };
+    let txn = conn.unchecked_transaction()?;
+    Ok((
+        outcomes(&txn, "WHERE o.event = ?1 ORDER BY o.seq", [id])?,
+        attempts(
+            &txn,
+            "WHERE a.event = ?1 ORDER BY a.plugin, a.callback",
+            [id],
+        )?,
+    ))
+}
+
+/// Reads the newest outcomes, newest first.
+pub(super) fn latest(
+    conn: &Connection,
+    plugin: Option<&PluginId>,
+    limit: usize,
+) -> Result<Vec<OutcomeRow>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let Some(plugin) = plugin else {
+        return outcomes(conn, "ORDER BY o.seq DESC LIMIT ?1", [limit]);
+    };
+    outcomes(
+        conn,
+        "WHERE o.plugin = (SELECT key FROM plugin WHERE folder = ?1 AND stem = ?2)
+         ORDER BY o.seq DESC LIMIT ?3",
+        (plugin.folder(), plugin.stem(), limit),
+    )
+}
+
+/// Runs a query and makes something of each row.
+fn all<T, P: rusqlite::Params>(
+    conn: &Connection,
+    sql: &str,
+    params: P,
+    make: impl Fn(&Sql<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut made = Vec::new();
+    while let Some(row) = rows.next()? {
+        made.push(make(row)?);
+    }
+    Ok(made)
+}
+
+/// Reads a column; a value of a kind never written there is damage to the named row.
+fn column<T: rusqlite::types::FromSql>(
+    row: &Sql<'_>,
+    at: usize,
+    of: impl Fn() -> String,
+) -> Result<T> {
+    row.get(at)
+        .map_err(|err| Stop::Damaged(format!("{}: {err}", of())))
+}
+
+/// Reads a column that is never below zero.
+fn natural(row: &Sql<'_>, at: usize, of: impl Fn() -> String) -> Result<u64> {
+    let value: i64 = column(row, at, &of)?;
+    u64::try_from(value).map_err(|_| Stop::Damaged(format!("{}: {value}", of())))
+}
+
+fn small(row: &Sql<'_>, at: usize, of: impl Fn() -> String) -> Result<u32> {
+    let value: i64 = column(row, at, &of)?;
+    u32::try_from(value).map_err(|_| Stop::Damaged(format!("{}: {value}", of())))
+}
+
+fn parsed<T: DeserializeOwned>(text: &str, of: impl Fn() -> String) -> Result<T> {
+    serde_json::from_str(text).map_err(|err| Stop::Damaged(format!("{}: {err}", of())))
+}
+
+fn checked(stored: i64, sum: i64, of: impl Fn() -> String) -> Result<()> {
+    if stored == sum {
+        return Ok(());
+    }
+    Err(Stop::Damaged(format!("{}: checksum", of())))
+}
+
+fn log_end(conn: &Connection) -> Result<LogEnd> {
+    let (first, last): (Option<i64>, Option<i64>) = conn
+        .prepare_cached("SELECT (SELECT min(offset) FROM event), (SELECT max(offset) FROM event)")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(LogEnd {
+        start: Offset(first.map_or(0, |first| first.unsigned_abs().saturating_sub(1))),
+        end: Offset(last.unwrap_or(0).unsigned_abs()),
+    })
+}
+
+fn ledger(conn: &Connection) -> Result<Option<LedgerState>> {
+    let Some(text) = meta::get(conn, meta::LEDGER)? else {
+        return Ok(None);
+    };
+    let head: LedgerHead = parsed(&text, || "meta row `ledger`".into())?;
+    let holes = all(
+        conn,
+        "SELECT lo, hi, age_ms, looks, crc FROM hole ORDER BY lo",
+        (),
+        |row| {
+            let lo: i64 = column(row, 0, || "a hole".into())?;
+            let of = || format!("hole {lo}");
+            let mut columns = [lo; 4];
+            for (at, value) in columns.iter_mut().enumerate() {
+                *value = column(row, at, of)?;
+            }
+            checked(column(row, 4, of)?, hole_sum(columns), of)?;
+            Ok(Hole {
+                lo: EventId(natural(row, 0, of)?),
+                hi: EventId(natural(row, 1, of)?),
+                age_ms: natural(row, 2, of)?,
+                looks: natural(row, 3, of)?,
+            })
+        },
+    )?;
+    Ok(Some(LedgerState {
+        high: head.high,
+        anchors: head.anchors,
+        holes,
+        audited: head.audited,
+    }))
+}
+
+fn lanes(conn: &Connection) -> Result<Vec<LaneRow>> {
+    all(
+        conn,
+        "SELECT p.folder, p.stem, l.plugin, l.floor, l.owed, l.in_line_from, l.hold, l.stopped,
+             l.gone, l.content, l.crc, u.offset, u.crc
+         FROM lane l LEFT JOIN plugin p ON p.key = l.plugin
+             LEFT JOIN cursor u ON u.plugin = l.plugin
+         ORDER BY l.plugin",
+        (),
+        |row| {
+            let plugin = plugin(row, 0, || "a lane's plugin".into())?;
+            let of = || format!("lane of {plugin}");
+            let owed: String = column(row, 4, of)?;
+            let hold: Option<String> = column(row, 6, of)?;
+            let content: String = column(row, 9, of)?;
+            let columns = LaneColumns {
+                plugin: column(row, 2, of)?,
+                floor: column(row, 3, of)?,
+                owed: &owed,
+                in_line_from: column(row, 5, of)?,
+                hold: hold.as_deref(),
+                stopped: column(row, 7, of)?,
+                gone: column(row, 8, of)?,
+                content: &content,
+            };
+            checked(column(row, 10, of)?, columns.sum(), of)?;
+            let of_cursor = || format!("cursor of {plugin}");
+            let cursor = column(row, 11, of_cursor)?;
+            let sum = cursor_sum(columns.plugin, cursor);
+            checked(column(row, 12, of_cursor)?, sum, of_cursor)?;
+            Ok(LaneRow {
+                plugin: plugin.clone(),
+                cursor: Offset(natural(row, 11, of_cursor)?),
+                floor: columns.floor.map(|id| EventId(id.unsigned_abs())),
+                owed: parsed(&owed, of)?,
+                in_line_from: Offset(natural(row, 5, of)?),
+                hold: columns.hold.map(|hold| parsed(hold, of)).transpose()?,
+                stopped: columns.stopped,
+                gone: columns.gone,
+                content: content.clone(),
+            })
+        },
+    )
+}
+
+fn workers(conn: &Connection) -> Result<Vec<WorkerRow>> {
+    all(
+        conn,
+        "SELECT p.folder, p.stem, w.pid, w.started
+         FROM worker w LEFT JOIN plugin p ON p.key = w.plugin ORDER BY w.pid",
+        (),
+        |row| {
+            let of = || "a worker".to_owned();
+            Ok(WorkerRow {
+                plugin: plugin(row, 0, of)?,
+                pid: small(row, 2, of)?,
+                started: natural(row, 3, of)?,
+            })
+        },
+    )
+}
+
+fn plugin(row: &Sql<'_>, at: usize, of: impl Fn() -> String) -> Result<PluginId> {
+    Ok(PluginId::new(
+        column::<String>(row, at, &of)?,
+        column::<String>(row, at + 1, &of)?,
+    ))
+}
+
+fn callback(row: &Sql<'_>, at: usize, of: impl Fn() -> String) -> Result<CallbackId> {
+    let name: String = column(row, at, &of)?;
+    Ok(CallbackId::new(name, small(row, at + 1, &of)?))
+}
+
+fn events<P: rusqlite::Params>(conn: &Connection, which: &str, params: P) -> Result<Vec<Row>> {
+    let sql = format!(
+        "SELECT offset, id, late, event_type, attribute_name, created_at, body, unreadable, crc
+         FROM event {which}"
+    );
+    all(conn, &sql, params, |row| {
+        let offset: i64 = column(row, 0, || "an event".into())?;
+        let id: Option<i64> = row.get(1).ok();
+        let of = || match id {
+            Some(id) => format!("event {id} at offset {offset}"),
+            None => format!("event at offset {offset}"),
+        };
+        let text = |at| column::<Option<String>>(row, at, of);
+        let head = Head {
+            event_type: text(3)?,
+            attribute_name: text(4)?,
+            created_at: text(5)?,
+        };
+        let (body, unreadable) = (text(6)?, text(7)?);
+        let columns = EventRow {
+            offset,
+            id: column(row, 1, of)?,
+            late: column(row, 2, of)?,
+            event_type: head.event_type.as_deref(),
+            attribute_name: head.attribute_name.as_deref(),
+            created_at: head.created_at.as_deref(),
+            body: body.as_deref(),
+            unreadable: unreadable.as_deref(),
+        };
+        checked(column(row, 8, of)?, columns.sum(), of)?;
+        let late = columns.late;
+        let body = match (body, unreadable) {
+            (Some(json), _) => Body::Json(Arc::from(
+                RawValue::from_string(json)
+                    .map_err(|err| Stop::Damaged(format!("{}: {err}", of())))?,
+            )),
+            (None, text) => Body::Unreadable(text.unwrap_or_default().into()),
+        };
+        Ok(Row {
+            offset: Offset(natural(row, 0, of)?),
+            late,
+            event: Event {
+                id: EventId(natural(row, 1, of)?),
+                head,
+                body,
+            },
+        })
+    })
+}
+
+fn outcomes<P: rusqlite::Params>(
+    conn: &Connection,
+    which: &str,
+    params: P,
+) -> Result<Vec<OutcomeRow>> {
+    let sql = format!(
+        "SELECT o.seq, p.folder, p.stem, c.name, c.k, o.event, o.attempt, o.kind, o.us, o.detail,
+             o.at_ms
+         FROM outcome o LEFT JOIN plugin p ON p.key = o.plugin
+             LEFT JOIN callback c ON c.key = o.callback {which}"
+    );
+    all(conn, &sql, params, |row| {
+        let event: i64 = column(row, 5, || "an outcome".into())?;
+        let of = || format!("outcome of event {event}");
+        let kind: String = column(row, 7, of)?;
+        let detail = || column::<String>(row, 9, of);
+        let outcome = match kind.as_str() {
+            DONE => Outcome::Done {
+                us: natural(row, 8, of)?,
+            },
+            DEAD_LETTER => Outcome::DeadLetter {
+                failure: parsed(&detail()?, of)?,
+            },
+            DISCARDED => Outcome::Discarded {
+                reason: parsed(&detail()?, of)?,
+            },
+            other => return Err(Stop::Damaged(format!("{}: kind `{other}`", of()))),
+        };
+        Ok(OutcomeRow {
+            plugin: plugin(row, 1, of)?,
+            callback: callback(row, 3, of)?,
+            event: EventId(natural(row, 5, of)?),
+            attempt: small(row, 6, of)?,
+            outcome,
+            at_ms: column(row, 10, of)?,
+        })
+    })
+}
+
+fn attempts<P: rusqlite::Params>(
+    conn: &Connection,
+    which: &str,
+    params: P,
+) -> Result<Vec<Attempt>> {
+    let sql = format!(
+        "SELECT p.folder, p.stem, c.name, c.k, a.event, a.offset, a.aside, a.failed, a.deaths,
+             a.since_ms, a.left_ms, a.failure, a.at_ms
+         FROM attempt a LEFT JOIN plugin p ON p.key = a.plugin
+             LEFT JOIN callback c ON c.key = a.callback {which}"
+    );
+    all(conn, &sql, params, |row| {
+        let event: i64 = column(row, 4, || "an attempt".into())?;
+        let of = || format!("attempt at event {event}");
+        Ok(Attempt {
+            plugin: plugin(row, 0, of)?,
+            callback: callback(row, 2, of)?,
+            event: EventId(natural(row, 4, of)?),
+            offset: Offset(natural(row, 5, of)?),
+            aside: column(row, 6, of)?,
+            failed: small(row, 7, of)?,
+            deaths: small(row, 8, of)?,
+            since_ms: natural(row, 9, of)?,
+            left_ms: natural(row, 10, of)?,
+            failure: parsed(&column::<String>(row, 11, of)?, of)?,
+            at_ms: column(row, 12, of)?,
+        })
+    })
+}

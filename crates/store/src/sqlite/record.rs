@@ -1,0 +1,259 @@
+//! Writing lanes, cursors, outcomes, attempts and workers.
+//!
+//! Invariants: the first outcome of a unit stands (promise P3); a unit with an outcome has
+//! no attempt; a cursor never goes back; `ahead` names exactly the outcomes of events
+//! after their lane's cursor.
+
+use rusqlite::named_params;
+use slated_model::{
+    Attempt, CallbackId, Change, EventId, LaneRow, Offset, Outcome, OutcomeRow, PluginId, WorkerRow,
+};
+
+use super::crc::Crc;
+use super::fault::Stop;
+use super::writer::Txn;
+use super::{int, unfit};
+use crate::Recorded;
+
+/// Writes changes. Lanes come first and cursors next: nobody sees the order within a
+/// transaction, and an outcome that its cursor has passed need not enter `ahead`.
+pub(super) fn record(txn: &mut Txn<'_>, changes: &[Change]) -> Result<Recorded, Stop> {
+    for change in changes {
+        if let Change::Lane(row) = change {
+            lane(txn, row)?;
+        }
+    }
+    for change in changes {
+        if let Change::Cursor { plugin, cursor } = change {
+            move_cursor(txn, plugin, *cursor)?;
+        }
+    }
+    let mut recorded = Recorded::default();
+    for change in changes {
+        let (plugin, callback, event, written) = match change {
+            Change::Lane(_) | Change::Cursor { .. } => continue,
+            Change::Worker(row) => {
+                worker(txn, row)?;
+                continue;
+            }
+            Change::WorkerGone { pid } => {
+                txn.conn
+                    .prepare_cached("DELETE FROM worker WHERE pid = ?1")?
+                    .execute([pid])?;
+                continue;
+            }
+            Change::Outcome(row) => (&row.plugin, &row.callback, row.event, outcome(txn, row)?),
+            Change::Attempt(row) => (&row.plugin, &row.callback, row.event, attempt(txn, row)?),
+        };
+        if !written {
+            let unit: (PluginId, CallbackId, EventId) = (plugin.clone(), callback.clone(), event);
+            recorded.already.push(unit);
+        }
+    }
+    Ok(recorded)
+}
+
+/// The columns of a lane that its sum is made of, besides the plugin's key.
+pub(super) struct LaneColumns<'a> {
+    pub(super) plugin: i64,
+    pub(super) floor: Option<i64>,
+    pub(super) owed: &'a str,
+    pub(super) in_line_from: i64,
+    pub(super) hold: Option<&'a str>,
+    pub(super) stopped: bool,
+    pub(super) gone: bool,
+    pub(super) content: &'a str,
+}
+
+impl LaneColumns<'_> {
+    pub(super) fn sum(&self) -> i64 {
+        Crc::default()
+            .int(self.plugin)
+            .maybe_int(self.floor)
+            .text(self.owed)
+            .int(self.in_line_from)
+            .maybe_text(self.hold)
+            .int(self.stopped.into())
+            .int(self.gone.into())
+            .text(self.content)
+            .sum()
+    }
+}
+
+/// Sums a cursor.
+pub(super) fn cursor_sum(plugin: i64, offset: i64) -> i64 {
+    Crc::default().int(plugin).int(offset).sum()
+}
+
+fn lane(txn: &mut Txn<'_>, row: &LaneRow) -> Result<(), Stop> {
+    let plugin = txn.plugin(&row.plugin)?;
+    let owed = json("owed ids", &row.owed)?;
+    let hold = row
+        .hold
+        .as_ref()
+        .map(|hold| json("hold", hold))
+        .transpose()?;
+    let columns = LaneColumns {
+        plugin,
+        floor: row.floor.map(|id| int("floor", id.0)).transpose()?,
+        owed: &owed,
+        in_line_from: int("offset", row.in_line_from.0)?,
+        hold: hold.as_deref(),
+        stopped: row.stopped,
+        gone: row.gone,
+        content: &row.content,
+    };
+    txn.conn
+        .prepare_cached(
+            "INSERT OR REPLACE INTO lane
+             (plugin, floor, owed, in_line_from, hold, stopped, gone, content, crc)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute((
+            columns.plugin,
+            columns.floor,
+            columns.owed,
+            columns.in_line_from,
+            columns.hold,
+            columns.stopped,
+            columns.gone,
+            columns.content,
+            columns.sum(),
+        ))?;
+    // A lane that stands keeps its cursor: only `Change::Cursor` moves it.
+    let cursor = int("cursor", row.cursor.0)?;
+    let new = txn
+        .conn
+        .prepare_cached("INSERT OR IGNORE INTO cursor (plugin, offset, crc) VALUES (?1, ?2, ?3)")?
+        .execute((plugin, cursor, cursor_sum(plugin, cursor)))?;
+    if new > 0 {
+        passed(txn, plugin, cursor)?;
+    }
+    Ok(())
+}
+
+fn move_cursor(txn: &mut Txn<'_>, plugin: &PluginId, cursor: Offset) -> Result<(), Stop> {
+    let key = txn.plugin(plugin)?;
+    let offset = int("cursor", cursor.0)?;
+    let moved = txn
+        .conn
+        .prepare_cached(
+            "UPDATE cursor SET offset = ?2, crc = ?3 WHERE plugin = ?1 AND offset < ?2",
+        )?
+        .execute((key, offset, cursor_sum(key, offset)))?;
+    if moved > 0 {
+        return passed(txn, key, offset);
+    }
+    let known = txn
+        .conn
+        .prepare_cached("SELECT 1 FROM cursor WHERE plugin = ?1")?
+        .exists([key])?;
+    if known {
+        // It stands there or further already: a cursor never goes back.
+        return Ok(());
+    }
+    Err(unfit(format!("the cursor of {plugin}, which has no lane")))
+}
+
+/// Outcomes up to the cursor are no longer ahead of it.
+fn passed(txn: &Txn<'_>, plugin: i64, cursor: i64) -> Result<(), Stop> {
+    txn.conn
+        .prepare_cached("DELETE FROM ahead WHERE plugin = ?1 AND offset <= ?2")?
+        .execute((plugin, cursor))?;
+    Ok(())
+}
+
+/// Writes an outcome, unless one stands; tells whether it did.
+fn outcome(txn: &mut Txn<'_>, row: &OutcomeRow) -> Result<bool, Stop> {
+    let (plugin, callback) = txn.unit(&row.plugin, &row.callback)?;
+    let event = int("event id", row.event.0)?;
+    let (kind, us, detail) = match &row.outcome {
+        Outcome::Done { us } => (DONE, Some(int("duration", *us)?), None),
+        Outcome::DeadLetter { failure } => (DEAD_LETTER, None, Some(json("failure", failure)?)),
+        Outcome::Discarded { reason } => (DISCARDED, None, Some(json("reason", reason)?)),
+    };
+    let written = txn
+        .conn
+        .prepare_cached(
+            "INSERT INTO outcome (event, plugin, callback, attempt, kind, us, detail, at_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (event, plugin, callback) DO NOTHING",
+        )?
+        .execute((
+            event,
+            plugin,
+            callback,
+            row.attempt,
+            kind,
+            us,
+            detail,
+            row.at_ms,
+        ))?;
+    txn.conn
+        .prepare_cached("DELETE FROM attempt WHERE event = ?1 AND plugin = ?2 AND callback = ?3")?
+        .execute((event, plugin, callback))?;
+    if written == 0 {
+        return Ok(false);
+    }
+    txn.conn
+        .prepare_cached(
+            "INSERT INTO ahead (plugin, offset, outcome)
+             SELECT ?1, offset, ?2 FROM event
+             WHERE id = ?3
+               AND offset > coalesce((SELECT offset FROM cursor WHERE plugin = ?1), 0)",
+        )?
+        .execute((plugin, txn.conn.last_insert_rowid(), event))?;
+    Ok(true)
+}
+
+/// Kinds of outcome as the table spells them.
+pub(super) const DONE: &str = "done";
+pub(super) const DEAD_LETTER: &str = "dead_letter";
+pub(super) const DISCARDED: &str = "discarded";
+
+/// Writes an attempt, unless the unit has an outcome; tells whether it did.
+fn attempt(txn: &mut Txn<'_>, row: &Attempt) -> Result<bool, Stop> {
+    let (plugin, callback) = txn.unit(&row.plugin, &row.callback)?;
+    let event = int("event id", row.event.0)?;
+    let finished = txn
+        .conn
+        .prepare_cached("SELECT 1 FROM outcome WHERE event = ?1 AND plugin = ?2 AND callback = ?3")?
+        .exists((event, plugin, callback))?;
+    if finished {
+        return Ok(false);
+    }
+    txn.conn
+        .prepare_cached(
+            "INSERT OR REPLACE INTO attempt
+             (event, plugin, callback, offset, aside, failed, deaths, since_ms, left_ms,
+              failure, at_ms)
+             VALUES (:event, :plugin, :callback, :offset, :aside, :failed, :deaths, :since_ms,
+              :left_ms, :failure, :at_ms)",
+        )?
+        .execute(named_params! {
+            ":event": event,
+            ":plugin": plugin,
+            ":callback": callback,
+            ":offset": int("offset", row.offset.0)?,
+            ":aside": row.aside,
+            ":failed": row.failed,
+            ":deaths": row.deaths,
+            ":since_ms": int("time", row.since_ms)?,
+            ":left_ms": int("time", row.left_ms)?,
+            ":failure": json("failure", &row.failure)?,
+            ":at_ms": row.at_ms,
+        })?;
+    Ok(true)
+}
+
+fn worker(txn: &mut Txn<'_>, row: &WorkerRow) -> Result<(), Stop> {
+    let plugin = txn.plugin(&row.plugin)?;
+    txn.conn
+        .prepare_cached("INSERT OR REPLACE INTO worker (pid, plugin, started) VALUES (?1, ?2, ?3)")?
+        .execute((row.pid, plugin, int("start time", row.started)?))?;
+    Ok(())
+}
+
+fn json<T: serde::Serialize>(what: &str, value: &T) -> Result<String, Stop> {
+    serde_json::to_string(value).map_err(|err| unfit(format!("{what}: {err}")))
+}
