@@ -1,0 +1,116 @@
+//! The process group of a worker: signals, and what the system knows about a process.
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+/// A process that leads its own group. Dropping it kills the group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pid: u32,
+    armed: bool,
+}
+
+impl Group {
+    /// Takes charge of the group that `pid` leads.
+    pub(crate) const fn new(pid: u32) -> Self {
+        Self { pid, armed: true }
+    }
+    /// Sends a signal to the leader alone.
+    pub(crate) fn signal_leader(&self, signal: Signal) {
+        if let Some(pid) = as_pid(self.pid) {
+            // It may be gone already, which is what a signal is for anyway.
+            kill_process(pid, signal).ok();
+        }
+    }
+    /// Sends a signal to every process of the group.
+    pub(crate) fn signal(&self, signal: Signal) {
+        signal_group(self.pid, signal);
+    }
+    /// Leaves what remains of the group alone from now on.
+    pub(crate) const fn release(&mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if self.armed {
+            self.signal(Signal::KILL);
+        }
+    }
+}
+
+/// Sends a signal to every process of the group that `pid` leads or led.
+///
+/// The system does not give a number to a new process while a group of that number exists,
+/// and counts through all others first.
+pub(crate) fn signal_group(pid: u32, signal: Signal) {
+    if let Some(pid) = as_pid(pid) {
+        kill_process_group(pid, signal).ok();
+    }
+}
+
+fn as_pid(pid: u32) -> Option<Pid> {
+    i32::try_from(pid)
+        .ok()
+        // 0 and 1 would mean ourselves, or everybody.
+        .filter(|pid| *pid > 1)
+        .and_then(Pid::from_raw)
+}
+
+/// Makes the system prefer this process when memory runs out.
+pub(crate) fn offer_to_oom_killer(pid: u32) {
+    if cfg!(target_os = "linux") {
+        // A courtesy: where it is not allowed, nothing is lost.
+        drop(std::fs::write(format!("/proc/{pid}/oom_score_adj"), "500"));
+    }
+}
+
+/// What the system says about a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// When it started, in clock ticks after boot.
+    pub(crate) started: u64,
+    /// Whether it has ended and only waits to be collected.
+    pub(crate) zombie: bool,
+}
+
+/// Returns what `/proc` says about a process; `None` where there is no such process or no
+/// such file.
+pub(crate) fn stat(pid: u32) -> Option<Stat> {
+    parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_stat(text: &str) -> Option<Stat> {
+    // The name of the program, field 2, may hold spaces and parentheses.
+    let (_, rest) = text.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    Some(Stat {
+        started: fields.nth(18)?.parse().ok()?,
+        zombie: matches!(state, "Z" | "X"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_time_is_read_behind_any_program_name() {
+        let text = "12 (a) b) R 1 12 12 0 -1 4194304 90 0 0 0 0 0 0 0 20 0 1 0 777 1 2 3";
+        let wanted = Stat {
+            started: 777,
+            zombie: false,
+        };
+        assert_eq!(parse_stat(text), Some(wanted));
+        assert_eq!(parse_stat("12 (x"), None);
+        assert!(stat(std::process::id()).is_some());
+    }
+
+    #[test]
+    fn no_number_means_ourselves_or_everybody() {
+        assert_eq!(as_pid(0), None);
+        assert_eq!(as_pid(1), None);
+        assert_eq!(as_pid(u32::MAX), None);
+    }
+}

@@ -1,0 +1,248 @@
+//! A worker process is started.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use slated_model::PluginId;
+use slated_wire::{
+    Config, FEATURES, FrameError, Hello, Limits, PROTOCOL, PluginFile, Site, ToWorker, encode,
+};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::group::{Group, offer_to_oom_killer, stat};
+use crate::handle::Handle;
+use crate::stderr::{Kept, listen};
+use crate::supervisor::{ORDERS, Supervisor};
+use crate::{Interpreter, Report, WorkerCode, pipes};
+
+/// The variable by which the worker knows that it was not started by hand, and its value.
+/// `python/slated_worker/__main__.py` knows the same.
+const COOKIE: (&str, &str) = ("SLATED_WORKER_COOKIE", "7d0c1c52-plugin-worker");
+
+/// One start of a worker; never used twice in the life of a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub u64);
+
+/// Everything a start needs.
+#[derive(Clone, Debug)]
+pub struct Spawn {
+    /// Names this start in every report.
+    pub worker: WorkerId,
+    /// The plugin.
+    pub plugin: PluginId,
+    /// Its file, absolute.
+    pub file: PathBuf,
+    /// The file's content as the scan saw it, in lower-case hexadecimal; empty if unknown.
+    pub sha256: String,
+    /// The worker's own code.
+    pub code: WorkerCode,
+    /// The Python to run it with.
+    pub interpreter: Interpreter,
+    /// The variables it gets.
+    pub env: Environment,
+    /// Its working directory, or the daemon's.
+    pub cwd: Option<PathBuf>,
+    /// The version of the daemon, for the plugin's information.
+    pub daemon_version: String,
+    /// The site its clients are opened for.
+    pub site: Site,
+    /// Log level, import paths, umask and the like.
+    pub config: Config,
+    /// How many events may be in flight.
+    pub window: u32,
+    /// The longest frame either side accepts, in bytes; [`slated_wire::MAX_FRAME`] as a rule.
+    pub max_frame: usize,
+    /// How long things may take.
+    pub limits: CallLimits,
+}
+
+/// The variables of a process.
+#[derive(Clone, Default)]
+pub struct Environment {
+    /// Whether it starts from nothing instead of from this process's variables.
+    pub clear: bool,
+    /// What is set on top.
+    pub set: BTreeMap<OsString, OsString>,
+    /// What is not taken over.
+    pub remove: Vec<OsString>,
+}
+
+/// How long things may take. `None`: as long as they like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallLimits {
+    /// From the start until the plugin is ready.
+    pub init: Duration,
+    /// A call, before it is reported as slow.
+    pub warn_after: Option<Duration>,
+    /// A call, before the worker interrupts it.
+    pub soft: Option<Duration>,
+    /// A call, before the worker is ended.
+    pub hard: Option<Duration>,
+}
+
+/// A worker that could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The system refused.
+    #[error("cannot start {}: {source}", program.display())]
+    Start {
+        /// The interpreter.
+        program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is no such working directory.
+    #[error("the working directory {} is not a folder", .0.display())]
+    NoFolder(PathBuf),
+    /// A path in the configuration cannot be written as JSON.
+    #[error("the worker cannot be told how to run: {0}")]
+    Hello(#[from] FrameError),
+}
+
+/// A worker process.
+#[derive(Debug)]
+pub struct Worker;
+
+impl Worker {
+    /// Starts a worker. What happens to it is sent to `reports`; where those are not taken,
+    /// the worker waits. Must be called within a tokio runtime.
+    pub fn start(
+        spawn: &Spawn,
+        reports: mpsc::Sender<(WorkerId, Report)>,
+    ) -> Result<Handle, SpawnError> {
+        let hello = encode(&ToWorker::Hello(Box::new(spawn.hello())), spawn.max_frame)?;
+        let mut child = spawn.run()?;
+        let pid = child.id().unwrap_or_default();
+        let group = Group::new(pid);
+        offer_to_oom_killer(pid);
+
+        let (line_sender, lines) = mpsc::channel(ORDERS + 2);
+        let (heard_sender, heard) = mpsc::channel(64);
+        let (printed_sender, printed) = mpsc::channel(256);
+        let (orders_sender, orders) = mpsc::channel(ORDERS);
+        let kept = Kept::default();
+        if let Some(pipe) = child.stdin.take() {
+            tokio::spawn(pipes::write(pipe, lines));
+        }
+        if let Some(pipe) = child.stdout.take() {
+            tokio::spawn(pipes::read(pipe, spawn.max_frame, heard_sender));
+        }
+        if let Some(pipe) = child.stderr.take() {
+            tokio::spawn(listen(pipe, kept.clone(), printed_sender));
+        }
+        // The queue is empty and has room for this one.
+        drop(line_sender.try_send(hello));
+
+        let handle = Handle {
+            id: spawn.worker,
+            pid,
+            started: stat(pid).map(|stat| stat.started),
+            soft_ms: spawn.limits.soft.map(millis),
+            max_frame: spawn.max_frame,
+            orders: orders_sender,
+            kill: CancellationToken::new(),
+        };
+        let supervisor = Supervisor::new(spawn, &handle, reports, group, kept, line_sender);
+        tokio::spawn(supervisor.run(child, orders, heard, printed));
+        Ok(handle)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    // A limit below a millisecond is still a limit.
+    u64::try_from(duration.as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
+}
+
+impl Spawn {
+    fn hello(&self) -> Hello {
+        Hello {
+            protocol: PROTOCOL,
+            features: FEATURES.iter().map(ToString::to_string).collect(),
+            daemon_version: self.daemon_version.clone(),
+            plugin: PluginFile {
+                name: self.plugin.stem().to_owned(),
+                path: self.file.clone(),
+                sha256: self.sha256.clone(),
+            },
+            site: self.site.clone(),
+            config: self.config.clone(),
+            limits: Limits {
+                max_frame: self.max_frame,
+                window: self.window,
+                ..Limits::default()
+            },
+        }
+    }
+
+    fn run(&self) -> Result<Child, SpawnError> {
+        if let Some(cwd) = self.cwd.as_ref().filter(|cwd| !cwd.is_dir()) {
+            return Err(SpawnError::NoFolder(cwd.clone()));
+        }
+        // No flags: `-I` and `-E` would take away what studios set (PYTHONPATH, user site),
+        // and `-u` would let what a sitecustomize prints into the protocol.
+        let mut command = Command::new(&self.interpreter.path);
+        command.arg(self.code.folder());
+        self.env.apply(&mut command);
+        command
+            .env(COOKIE.0, COOKIE.1)
+            .env("SLATED_PROTOCOL", PROTOCOL.major.to_string())
+            .env("SLATED_WORKER_ID", self.worker.0.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
+        }
+        command.spawn().map_err(|source| SpawnError::Start {
+            program: self.interpreter.path.clone(),
+            source,
+        })
+    }
+}
+
+impl Environment {
+    /// Gives these variables to a command.
+    pub(crate) fn apply(&self, command: &mut Command) {
+        if self.clear {
+            command.env_clear();
+        }
+        for name in &self.remove {
+            command.env_remove(name);
+        }
+        command.envs(&self.set);
+    }
+}
+
+/// Names only: values may be secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("clear", &self.clear)
+            .field("set", &self.set.keys())
+            .field("remove", &self.remove)
+            .finish()
+    }
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            init: Duration::from_secs(30),
+            warn_after: Some(Duration::from_mins(1)),
+            soft: None,
+            hard: Some(Duration::from_hours(1)),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+"""The way in. Before anything else is imported, the protocol's pipes leave stdin and
+stdout, so that no `print`, child process or C library can write into the protocol."""
+
+import os
+import sys
+
+COOKIE_NAME = "SLATED_WORKER_COOKIE"
+COOKIE = "7d0c1c52-plugin-worker"
+
+HELP = """\
+This is the Python side of slated. It is started by slated and talks to it over pipes;
+there is nothing to see here by hand. To learn whether a plugin loads: slated check.
+"""
+
+
+def take_pipes():
+    """Returns (in, out): the protocol's own descriptors. Afterwards stdin is empty and
+    stdout goes where stderr goes. Child processes do not inherit the pipes."""
+    inward = os.dup(0)
+    outward = os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    # What a sitecustomize printed so far still stands in the buffer, and now goes to stderr.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    return inward, outward
+
+
+def main():
+    """Serves the daemon that started this process; returns the exit code."""
+    # Taken out of the environment, so that what the plugin starts is not taken for a worker.
+    if os.environ.pop(COOKIE_NAME, None) != COOKIE:
+        sys.stderr.write(HELP)
+        return 64
+    inward, outward = take_pipes()
+    from slated_worker import serve
+
+    return serve.serve(inward, outward)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

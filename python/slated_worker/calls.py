@@ -1,0 +1,69 @@
+"""One callback with one event."""
+
+import os
+import sys
+import time
+
+from slated_worker import cause, failure
+from slated_worker.watch import PluginTimeout
+
+
+class Caller(object):
+    """Runs callbacks and says how it went."""
+
+    def __init__(self, watch, use_session_uuid, site_url):
+        self._watch = watch
+        self._use_session_uuid = use_session_uuid
+        self._site_url = site_url
+        self._pid = os.getpid()
+
+    def call(self, callback, event, timeout_ms):
+        """Runs a callback. Returns (microseconds, None) or (microseconds, error report).
+        Whatever the callback raises, SystemExit and KeyboardInterrupt too, is its failure."""
+        watch = self._watch
+        clock = time.perf_counter
+        begun = clock()
+        error = None
+        try:
+            try:
+                watch.begin(timeout_ms)
+                if self._use_session_uuid:
+                    callback.sg.set_session_uuid(event.get("session_uuid"))
+                callback.function(callback.sg, callback.logger, event, callback.args)
+            finally:
+                watch.end()
+        except BaseException as raised:
+            error = raised
+            # Once more: a limit may have struck between the call's end and the line above.
+            watch.end()
+        us = int((clock() - begun) * 1000000)
+        if os.getpid() != self._pid:
+            _end_forked_child(error)
+        if error is None:
+            return us, None
+        sys.settrace(None)  # what a debugger without a terminal leaves behind
+        return us, self._report(error)
+
+    def _report(self, error):
+        report = failure.describe(error)
+        if isinstance(error, PluginTimeout):
+            report["limit"] = True
+        else:
+            found = cause.classify(error, self._site_url)
+            if found:
+                report["cause"] = found
+        return report
+
+
+def _end_forked_child(error):
+    """A callback forked, and the child came back: it ends as a script would."""
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        code = 1
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)

@@ -1,0 +1,140 @@
+"""Whether the network or the site stood behind an exception.
+
+`site`: a call of the client to our site could not be made or was answered with a 5xx.
+`transient`: any other network failure, worth another attempt. None: anything else, most
+of all the plugin's own mistakes. Exceptions of libraries that may not be installed are
+known by the names in their class's line of ancestors.
+"""
+
+import errno
+import http.client
+import socket
+import ssl
+import urllib.parse
+
+SITE = "site"
+TRANSIENT = "transient"
+
+_NETWORK_ERRNOS = frozenset(
+    getattr(errno, name)
+    for name in (
+        "ECONNREFUSED ECONNRESET ECONNABORTED EHOSTUNREACH EHOSTDOWN ENETUNREACH ENETDOWN"
+        " ENETRESET ETIMEDOUT ENOTCONN EADDRNOTAVAIL"
+    ).split()
+    if hasattr(errno, name)
+)
+# Frames of these modules mean that a network was being talked to.
+_NETWORK_MODULES = ("socket", "ssl", "http.client", "urllib.request", "smtplib", "ftplib")
+_NETWORK_NAMES = frozenset(
+    [
+        "requests.exceptions.ConnectionError",
+        "requests.exceptions.Timeout",
+        "requests.exceptions.ChunkedEncodingError",
+        "urllib3.exceptions.HTTPError",
+        "httpx.TransportError",
+        "httpcore.NetworkError",
+        "httpcore.TimeoutException",
+        "aiohttp.client_exceptions.ClientConnectionError",
+        "smtplib.SMTPServerDisconnected",
+        "smtplib.SMTPConnectError",
+    ]
+)
+_CLIENT_TRANSPORT = ("ServerNotFoundError", "ProxiesUnavailableError", "ProxyError", "SOCKS5Error")
+_TOO_BUSY = "too busy to reply"
+
+
+def classify(error, site_url):
+    """Returns SITE, TRANSIENT or None."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        found = _classify_one(error, site_url)
+        if found:
+            return found
+        error = error.__cause__
+    return None
+
+
+def _classify_one(error, site_url):
+    frames = list(_frames(error.__traceback__))
+    modules = [f.f_globals.get("__name__") or "" for f in frames]
+    client = _in_client(frames, modules)
+    if client is not None:
+        if not (_is_network(error, modules) or _client_says_down(error)):
+            return None
+        # Uploads and downloads may go to a file store, whose trouble is not the site's.
+        elsewhere = "urllib.request" in modules or client not in ("", _host(site_url))
+        return TRANSIENT if elsewhere else SITE
+    if _is_network(error, modules) or _is_5xx(error):
+        return TRANSIENT
+    return None
+
+
+def _frames(traceback):
+    while traceback is not None:
+        yield traceback.tb_frame
+        traceback = traceback.tb_next
+
+
+def _in_client(frames, modules):
+    """Returns the host the client was talking to, "" if unknown, None outside the client."""
+    inside = None
+    for frame, module in zip(frames, modules):
+        if module == "shotgun_api3" or module.startswith("shotgun_api3."):
+            inside = inside or ""
+            config = getattr(frame.f_locals.get("self"), "config", None)
+            server = getattr(config, "server", None)
+            if isinstance(server, str):
+                inside = server.lower()
+    return inside
+
+
+def _host(url):
+    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2].lower()
+
+
+def _client_says_down(error):
+    code = getattr(error, "errcode", None)
+    if isinstance(code, int):
+        return code >= 500
+    name = type(error).__name__
+    if name in _CLIENT_TRANSPORT or name == "JSONDecodeError":
+        return True
+    try:
+        return _TOO_BUSY in str(error)
+    except Exception:
+        return False
+
+
+def _is_5xx(error):
+    """An HTTP error of urllib, requests, httpx or aiohttp, known by what it carries."""
+    response = getattr(error, "response", None)
+    for value in (
+        getattr(error, "code", None) if hasattr(error, "hdrs") else None,
+        getattr(response, "status_code", None),
+        getattr(error, "status", None) if hasattr(error, "request_info") else None,
+    ):
+        if isinstance(value, int) and not isinstance(value, bool) and 500 <= value < 600:
+            return True
+    return False
+
+
+def _is_network(error, modules):
+    if hasattr(error, "hdrs") and hasattr(error, "code"):
+        return False  # an answer, if an unwelcome one
+    reason = getattr(error, "reason", None)
+    if type(error).__name__ == "URLError" and isinstance(reason, BaseException):
+        return _is_network(reason, modules) or isinstance(reason, socket.gaierror)
+    talking = any(m in _NETWORK_MODULES or m.startswith("http.client") for m in modules)
+    if isinstance(error, BrokenPipeError):
+        return talking  # else a pipe to a child process
+    if isinstance(error, (ConnectionError, socket.gaierror, socket.herror, ssl.SSLError)):
+        return True
+    if isinstance(error, http.client.HTTPException):
+        return True
+    if isinstance(error, (socket.timeout, TimeoutError)):
+        # concurrent.futures and others raise the same class for waits of another kind.
+        return talking or error.errno == errno.ETIMEDOUT or "timed out" in str(error)
+    if isinstance(error, OSError) and error.errno in _NETWORK_ERRNOS:
+        return True
+    return any("%s.%s" % (c.__module__, c.__name__) in _NETWORK_NAMES for c in type(error).__mro__)

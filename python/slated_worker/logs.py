@@ -1,0 +1,59 @@
+"""Records of the plugin's loggers as frames, so that the daemon can write each plugin's
+file and mail with the fields the Python daemon's formats know."""
+
+import logging
+import traceback
+
+from slated_worker import channel as channels
+from slated_worker import texts
+
+MESSAGE_LIMIT = 256 * 1024
+
+
+class FrameHandler(logging.Handler):
+    """Sends records to the daemon. `seq` is the frame in hand, or None."""
+
+    def __init__(self, channel):
+        logging.Handler.__init__(self)
+        self._channel = channel
+        self.seq = None
+
+    def emit(self, record):
+        """Sends one record; what cannot be formatted is sent as it stands."""
+        try:
+            text = record.getMessage()
+        except Exception as error:
+            text = "%s (its arguments do not fit it: %s)" % (
+                texts.safe_str(record.msg),
+                texts.safe_str(error),
+            )
+        if record.exc_info and record.exc_info[0]:
+            text += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        elif record.exc_text:
+            text += "\n" + record.exc_text
+        if record.stack_info:
+            text += "\n" + texts.safe_str(record.stack_info)
+        message = {
+            "type": "log",
+            "level": max(0, int(record.levelno)),
+            "logger": record.name,
+            "message": texts.masked(texts.cut(text, MESSAGE_LIMIT)),
+            "time": int(record.created * 1000000),
+            "path": record.pathname,
+            "func": record.funcName or "",
+            "line": record.lineno,
+        }
+        if self.seq is not None:
+            message["seq"] = self.seq
+        try:
+            self._channel.send(message)
+        except channels.HostGone:
+            pass  # the answer that cannot be written ends the worker
+
+
+def plugin_logger(stem, level, handler):
+    """Returns the logger `plugin.STEM`; those of callbacks are its children."""
+    logger = logging.getLogger("plugin." + stem)
+    logger.setLevel(level)
+    logger.addHandler(handler)
+    return logger

@@ -1,0 +1,112 @@
+"""What a plugin sees as `reg`, and what it registered."""
+
+import logging
+
+from slated_worker import matching, texts
+
+
+class Callback(object):
+    """One registered callable, with its own client and logger."""
+
+    def __init__(self, n, name, function, sg, logger, rules, args, stop_on_error):
+        self.n = n
+        self.name = name
+        self.function = function
+        self.sg = sg
+        self.logger = logger
+        self.rules = rules
+        self.args = args
+        self.stop_on_error = stop_on_error
+
+    def as_frame(self):
+        """Returns what the daemon must know about it."""
+        return {
+            "n": self.n,
+            "name": self.name,
+            "match": self.rules,
+            "stop_on_error": self.stop_on_error,
+            "args_repr": texts.masked(texts.cut(texts.safe_repr(self.args), 400)),
+        }
+
+
+class Plugin(object):
+    """What one load registered."""
+
+    def __init__(self, logger, clients):
+        self.logger = logger
+        self.clients = clients
+        self.callbacks = []
+        self.emails = True
+        self.warnings = []
+        self.open = True
+
+    def register(self, script, key, function, match_events, args, stop_on_error):
+        """Adds a callback; raises TypeError or ValueError for what cannot be one."""
+        if not self.open:
+            raise RuntimeError("callbacks can be registered only while registerCallbacks runs")
+        if not callable(function):
+            raise TypeError(
+                "the callback must be callable (a function, a method, an instance with"
+                " __call__), not %s" % type(function).__name__
+            )
+        name = callable_name(function)
+        rules, warnings = matching.normalise(match_events)
+        self.warnings.extend("%s: %s" % (name, w) for w in warnings)
+        self.callbacks.append(
+            Callback(
+                n=len(self.callbacks),
+                name=name,
+                function=function,
+                sg=self.clients.open(script, key),
+                logger=logging.getLogger("%s.%s" % (self.logger.name, name)),
+                rules=rules,
+                args=args,
+                stop_on_error=bool(stop_on_error),
+            )
+        )
+
+
+class Registrar(object):
+    """Handed to `registerCallbacks`. Plugins keep it and use its logger later."""
+
+    def __init__(self, plugin):
+        self.__plugin = plugin
+        self.logger = plugin.logger
+
+    def getLogger(self):
+        """Returns the plugin's logger."""
+        return self.logger
+
+    def setEmails(self, *emails):
+        """Says who gets mail about errors of this plugin: True the configured addresses,
+        False nobody, or addresses, one by one or as a list."""
+        flat = []
+        for entry in emails:
+            flat.extend(entry if isinstance(entry, (list, tuple, set, frozenset)) else [entry])
+        if any(entry is True for entry in flat):
+            self.__plugin.emails = True
+        else:
+            addresses = [entry for entry in flat if entry]
+            for entry in addresses:
+                if not isinstance(entry, str):
+                    raise TypeError("setEmails takes True, False or addresses, not %r" % (entry,))
+            self.__plugin.emails = addresses or False
+
+    def registerCallback(
+        self,
+        sgScriptName,
+        sgScriptKey,
+        callback,
+        matchEvents=None,
+        args=None,
+        stopOnError=True,
+    ):
+        """Registers a callback."""
+        self.__plugin.register(sgScriptName, sgScriptKey, callback, matchEvents, args, stopOnError)
+
+
+def callable_name(function):
+    """Returns the name a callback is known by: the function's, or the class's. Never an
+    address, which would be another one after every restart."""
+    name = getattr(function, "__name__", None)
+    return name if isinstance(name, str) and name else type(function).__name__

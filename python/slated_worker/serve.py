@@ -1,0 +1,193 @@
+"""Hello, load, ready, then frames one after the other until goodbye."""
+
+import os
+import platform
+import sys
+import threading
+import time
+
+import slated_worker
+from slated_worker import calls, channel as channels, clients, events, loading, logs
+from slated_worker import registrar, surroundings
+from slated_worker import watch as watches
+
+PROTOCOL = {"major": 1, "minor": 0}
+FEATURES = ["log"]
+
+# How the process ends.
+OK = 0
+INTERNAL = 70
+PROTOCOL_MISMATCH = 75
+LOAD_FAILED = 78
+
+# How long threads and exit handlers a plugin left behind may hold up the end, in seconds.
+EXIT_GRACE = 5.0
+
+
+def serve(inward, outward):
+    """Serves one daemon over two descriptors; returns the exit code."""
+    channel = channels.Channel(inward, outward)
+    try:
+        hello = channel.receive()
+        if hello is None:
+            return OK
+        if hello["type"] != "hello":
+            raise channels.BadFrame("the first message is %r, not a hello" % hello["type"])
+        return _serve(channel, hello)
+    except channels.HostGone:
+        return INTERNAL
+    except channels.BadFrame as error:
+        sys.stderr.write("slated worker: %s\n" % error)
+        return INTERNAL
+
+
+def _serve(channel, hello):
+    same_major = hello["protocol"]["major"] == PROTOCOL["major"]
+    limits = hello["limits"]
+    plugin_file = hello["plugin"]
+    config = hello.get("config", {})
+    site = hello["site"]
+    channel.max_frame = limits.get("max_frame", channels.MAX_FRAME)
+    watch = watches.Watch(channel.fileno(), limits.get("orphan_grace_ms", 2000) / 1000.0)
+    channel.shield = watch
+    watch.start()
+    surroundings.dump_stacks_on_request()
+    surroundings.prepare(config, plugin_file["path"])
+    client, missing = None, None
+    try:
+        client = clients.load()
+    except clients.NoClient as error:
+        missing = error
+    channel.send(_hello(clients.version(client) if client else None))
+    if not same_major:
+        return PROTOCOL_MISMATCH
+    try:
+        if client is None:
+            raise loading.LoadFailed(loading.no_client(missing))
+        handler = logs.FrameHandler(channel)
+        plugin, ready = _load(client, plugin_file, site, config, limits, handler)
+    except loading.LoadFailed as failed:
+        channel.send(dict(failed.report, type="load_failed"))
+        watch.leave()
+        _hurry_out(LOAD_FAILED)
+        return LOAD_FAILED
+    channel.send(ready)
+    caller = calls.Caller(watch, config.get("use_session_uuid", True), site["url"])
+    return _Frames(channel, watch, handler, plugin, caller, events.Dates(client)).run()
+
+
+def _hello(client_version):
+    return {
+        "type": "hello",
+        "protocol": PROTOCOL,
+        "features": FEATURES,
+        "runtime": "%s %s" % (sys.implementation.name, platform.python_version()),
+        "sdk_version": slated_worker.__version__,
+        "pid": os.getpid(),
+        "shotgun_api3": client_version,
+    }
+
+
+def _load(client, plugin_file, site, config, limits, handler):
+    name, path = plugin_file["name"], plugin_file["path"]
+    logger = logs.plugin_logger(name, config.get("log_level", 20), handler)
+    opener = clients.Clients(client, site)
+    # The daemon's key lives in the opener alone from here on.
+    url = site["url"]
+    for secret in ("lend", "proxy"):
+        site.pop(secret, None)
+    plugin = registrar.Plugin(logger, opener)
+    module, digest, warnings = loading.load(name, path, url)
+    loading.register(module, registrar.Registrar(plugin), path, url)
+    plugin.open = False
+    ready = {
+        "type": "ready",
+        "callbacks": [callback.as_frame() for callback in plugin.callbacks],
+        "emails": plugin.emails,
+        "window": limits.get("window", 16),
+        "warnings": warnings + plugin.warnings,
+        "sha256": digest,
+    }
+    return plugin, ready
+
+
+class _Frames(object):
+    """The main loop."""
+
+    def __init__(self, channel, watch, handler, plugin, caller, dates):
+        self._channel = channel
+        self._watch = watch
+        self._handler = handler
+        self._plugin = plugin
+        self._caller = caller
+        self._dates = dates
+        self._dropped_turn = None
+
+    def run(self):
+        while True:
+            frame = self._channel.receive()
+            if frame is None:
+                return OK
+            kind = frame["type"]
+            if kind == "event":
+                if frame["turn"] != self._dropped_turn:
+                    self._handler.seq = frame["seq"]
+                    self._event(frame)
+                    self._handler.seq = None
+            elif kind == "goodbye":
+                self._watch.leave()
+                _hurry_out(OK)
+                return OK
+            elif not frame.get("optional"):
+                raise channels.BadFrame("unknown message type %r" % kind)
+
+    def _event(self, frame):
+        seq = frame["seq"]
+        event = self._dates.convert(frame["event"])
+        timeout = frame.get("timeout_ms")
+        done = b'{"type":"done","seq":%d}\n' % seq
+        numbers = frame["callbacks"]
+        last = len(numbers) - 1
+        for at, n in enumerate(numbers):
+            if self._watch.orphaned:
+                raise channels.HostGone()
+            callback = self._callback(n)
+            us, error = self._caller.call(callback, event, timeout)
+            if error is None:
+                answer = b'{"type":"result","seq":%d,"n":%d,"us":%d}\n' % (seq, n, us)
+                stop = False
+            else:
+                # A site that is down fails every callback, and a callback that asked for
+                # it stops its plugin: nothing may overtake the event that waits.
+                stop = callback.stop_on_error or error.get("cause") == "site"
+                answer = channels.encode(
+                    {"type": "result", "seq": seq, "n": n, "us": us, "error": error, "stop": stop}
+                )
+            if stop or at == last:
+                # One write, so that the daemon wakes up once.
+                self._channel.send_bytes(answer + done)
+            else:
+                self._channel.send_bytes(answer)
+            if stop:
+                self._dropped_turn = frame["turn"]
+                return
+        if not numbers:
+            self._channel.send_bytes(done)
+
+    def _callback(self, n):
+        if not 0 <= n < len(self._plugin.callbacks):
+            raise channels.BadFrame("there is no callback %r" % (n,))
+        return self._plugin.callbacks[n]
+
+
+def _hurry_out(code):
+    """Lets exit handlers run and threads end, but not for ever."""
+
+    def end():
+        time.sleep(EXIT_GRACE)
+        sys.stderr.write("slated worker: threads of the plugin did not end; left behind\n")
+        os._exit(code)
+
+    thread = threading.Thread(target=end, name="slated-exit")
+    thread.daemon = True
+    thread.start()

@@ -1,0 +1,39 @@
+"""What a plugin finds around it: umask, import paths, timeouts, no debugger's terminal."""
+
+import faulthandler
+import os
+import signal
+import socket
+import sys
+
+NO_TERMINAL = (
+    "a worker has no terminal, so a debugger cannot be used in it: take the breakpoint out"
+)
+
+
+def prepare(config, plugin_path):
+    """Applies the hello's `config`."""
+    umask = config.get("umask")
+    if umask is not None:
+        os.umask(umask)
+    # The first entry is this package's own folder. It goes, so that plugins see only
+    # what the studio put there.
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    sys.path[:] = [p for p in sys.path if os.path.abspath(p or ".") != here]
+    sys.path[:0] = [str(p) for p in config.get("import_paths", ())]
+    sys.argv[:] = [plugin_path]
+    socket.setdefaulttimeout(60)
+    sys.breakpointhook = _no_breakpoint
+
+
+def _no_breakpoint(*_args, **_kwargs):
+    raise RuntimeError(NO_TERMINAL)
+
+
+def dump_stacks_on_request():
+    """Writes every thread's stack to stderr on SIGUSR2, even while C code holds the
+    interpreter, and on a crash. On a descriptor of its own: plugins may replace stderr."""
+    own = os.fdopen(os.dup(2), "wb", 0)
+    faulthandler.enable(file=own, all_threads=True)
+    faulthandler.register(signal.SIGUSR2, file=own, all_threads=True, chain=False)
+    return own
