@@ -24,6 +24,8 @@ struct Range {
     due: Mono,
     /// The last look that showed it absent.
     last: Option<Mono>,
+    /// Whether the disk has a range with this low end.
+    written: bool,
 }
 
 impl Range {
@@ -89,6 +91,7 @@ impl Ledger {
                 looks: h.looks,
                 due: now,
                 last: None,
+                written: true,
             };
             (h.lo, range)
         });
@@ -113,6 +116,7 @@ impl Ledger {
             looks: 0,
             due: now,
             last: seen.then_some(now),
+            written: false,
         };
         self.insert(lo, range);
     }
@@ -128,20 +132,17 @@ impl Ledger {
             return None;
         }
         self.ranges.remove(&lo);
-        self.removed.insert(lo);
         self.changed.remove(&lo);
         self.aged.remove(&lo);
         if lo < id {
-            self.insert(
-                lo,
-                Range {
-                    hi: id.prev(),
-                    ..range
-                },
-            );
+            let hi = id.prev();
+            self.insert(lo, Range { hi, ..range });
+        } else if range.written {
+            self.removed.insert(lo);
         }
         if id < range.hi {
-            self.insert(id.next(), range);
+            let written = false;
+            self.insert(id.next(), Range { written, ..range });
         }
         Some(range.rung())
     }
@@ -199,15 +200,18 @@ impl Ledger {
     /// Returns what is to be written: low ends to take out, and ranges to put in. Ages
     /// alone only if `ages`.
     pub(super) fn changes(&mut self, ages: bool) -> (Vec<EventId>, Vec<Hole>) {
-        let mut put = std::mem::take(&mut self.changed);
         if ages {
-            put.append(&mut self.aged);
-        } else {
-            // A range put whole takes its age along.
-            self.aged.retain(|lo| !put.contains(lo));
+            self.changed.append(&mut self.aged);
         }
-        let hole = |lo: EventId| self.ranges.get(&lo).map(|r| r.hole(lo));
-        let put = put.into_iter().filter_map(hole).collect();
+        let mut put = Vec::with_capacity(self.changed.len());
+        for lo in std::mem::take(&mut self.changed) {
+            // A range put whole takes its age along.
+            self.aged.remove(&lo);
+            if let Some(range) = self.ranges.get_mut(&lo) {
+                range.written = true;
+                put.push(range.hole(lo));
+            }
+        }
         (std::mem::take(&mut self.removed).into_iter().collect(), put)
     }
     /// Tells whether ages are to be written.
@@ -222,7 +226,6 @@ impl Ledger {
 
     fn insert(&mut self, lo: EventId, range: Range) {
         self.ranges.insert(lo, range);
-        self.removed.remove(&lo);
         self.changed.insert(lo);
     }
     fn due(&self, now: Mono) -> impl Iterator<Item = Due> {

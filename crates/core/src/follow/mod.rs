@@ -306,23 +306,36 @@ impl Follower {
     }
 
     fn look(&mut self, spans: Vec<Span>) -> Next {
-        let least = spans.iter().map(|s| s.0).fold(self.high, EventId::min);
-        let request = request::ask(least, &spans, Some(self.high), self.pace.page);
+        // The newest anchor is the highest row, unless that one cannot be read.
+        let newest = self.anchors.last().filter(|a| a.id < self.high);
+        let mut wanted = spans.clone();
+        wanted.extend(newest.map(|a| (a.id, a.id)));
+        let least = wanted.iter().map(|s| s.0).fold(self.high, EventId::min);
+        let request = request::ask(least, &wanted, Some(self.high), self.pace.page);
         self.asked = Some(Asked::Look { spans, least });
         Next::Ask(request)
     }
 
     /// Takes a look's answer, unless the anchors must vouch for it first.
     fn looked(&mut self, now: Mono, seen: Seen) -> Option<Look> {
-        let known = self.anchors.last().filter(|a| a.id == self.high);
-        let top = seen.page.row(self.high).and_then(anchors::of);
-        let proved = known.is_some_and(|known| top.as_ref() == Some(known));
+        let proved = self
+            .anchors
+            .last()
+            .is_some_and(|a| self.vouches(a, &seen.page));
         let matters = seen.page.covers(self.high) || self.brings(&seen.page);
         if proved || !matters || self.anchors.is_empty() {
             return self.take(now, seen);
         }
         self.unproved = Some(seen);
         None
+    }
+
+    /// Tells whether a page shows the newest anchor as it was, and with it the highest row.
+    fn vouches(&self, newest: &Anchor, page: &Page) -> bool {
+        let row = page.row(newest.id).and_then(anchors::of);
+        // A row that could not be read, and still cannot, is no anchor but is there.
+        let high = || page.row(self.high).is_some_and(|r| !r.is_readable());
+        row.as_ref() == Some(newest) && (newest.id == self.high || high())
     }
 
     fn vouched(&mut self, now: Mono, rows: &[Event]) -> Option<Look> {

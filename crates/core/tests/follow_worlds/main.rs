@@ -1,0 +1,143 @@
+//! Worlds for the follower: a simulated event table, network, process and disk, driven by
+//! seeds. Each world checks what it is about, and in all of them nothing may be lost,
+//! repeated or foreign, and no id forgotten at any commit.
+//!
+//! `SLATED_SEEDS=100000 cargo test --release -p slated-core --test follow_worlds` runs that
+//! many seeds of the first world and a share of it of the others; 1000 without. A seed that
+//! fails is printed; `SLATED_SEED=N` runs it alone.
+
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod drive;
+#[cfg(test)]
+mod head;
+#[cfg(test)]
+mod restores;
+#[cfg(test)]
+mod site;
+#[cfg(test)]
+mod starts;
+
+#[cfg(test)]
+mod runs {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use crate::site::World;
+    use crate::{head, restores, starts};
+
+    /// Prints the seed if its world fails.
+    struct Seed(&'static str, u64);
+
+    impl Drop for Seed {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                println!("world {}: seed {} failed", self.0, self.1);
+            }
+        }
+    }
+
+    fn number(variable: &str) -> Option<u64> {
+        std::env::var(variable).ok()?.parse().ok()
+    }
+
+    /// Runs a world with `part` percent of the seeds, on all processors, and prints what it
+    /// saw.
+    fn run(name: &'static str, part: u64, least: u64, world: fn(u64) -> (World, Vec<f64>)) {
+        let seeds = number("SLATED_SEEDS").unwrap_or(1000);
+        let one = number("SLATED_SEED");
+        let first = one.unwrap_or(1);
+        let last = one.unwrap_or_else(|| (seeds * part / 100).max(least));
+        let (next, sum) = (AtomicU64::new(first), Mutex::new(([0; 5], Vec::new())));
+        let work = || {
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed > last {
+                    return;
+                }
+                let guard = Seed(name, seed);
+                let (w, mut delays) = world(seed);
+                drop(guard);
+                let mut sum = sum.lock().unwrap();
+                let seen = [1, w.polls, w.requests, w.commits, w.kills];
+                sum.0.iter_mut().zip(seen).for_each(|(a, b)| *a += b);
+                sum.1.append(&mut delays);
+            }
+        };
+        std::thread::scope(|scope| {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            for _ in 0..threads {
+                scope.spawn(work);
+            }
+        });
+        let ([runs, polls, requests, commits, kills], mut delays) = sum.into_inner().unwrap();
+        delays.sort_by(f64::total_cmp);
+        let at = |percent: usize| delays.get((delays.len() * percent / 100).min(delays.len() - 1));
+        let at = |percent| at(percent).copied().unwrap_or(f64::NAN);
+        println!(
+            "{name}: {runs} runs, {polls} polls, {requests} requests, {commits} commits, {kills} \
+             kills; {} delays p50 {:.1} p90 {:.1} worst {:.1} s",
+            delays.len(),
+            at(50),
+            at(90),
+            at(100)
+        );
+        assert_eq!(runs, last + 1 - first);
+        assert!(!delays.is_empty(), "a world without a fact proves nothing");
+    }
+
+    #[test]
+    fn a_first_start_in_the_middle_of_traffic() {
+        run("a", 100, 20, |seed| {
+            starts::first_start(seed, &starts::Traffic::default())
+        });
+    }
+    #[test]
+    fn b_catching_up_with_200_000_rows() {
+        run("b", 0, 4, head::catch_up);
+    }
+    #[test]
+    fn c_ids_jump_by_five_million() {
+        run("c", 1, 3, head::jump);
+    }
+    #[test]
+    fn d_taking_over_from_another_daemon() {
+        run("d", 10, 8, |seed| {
+            starts::take_over(seed, &starts::Import::default())
+        });
+    }
+    #[test]
+    fn e_a_restored_site_and_harmless_look_alikes() {
+        run("e", 40, 60, restores::restored);
+    }
+    #[test]
+    fn f_the_audit_finds_what_fills_after_days() {
+        run("f", 0, 1, head::audit);
+    }
+    #[test]
+    fn g_a_kill_at_each_point_of_a_start() {
+        run("g start", 0, 160, |at| {
+            starts::first_start(1, &starts::Traffic::killed(at))
+        });
+    }
+    #[test]
+    fn g_a_kill_at_each_point_of_an_import() {
+        run("g import", 0, 90, |k| {
+            let at = if k < 60 { k } else { 60 + (k - 60) * 53 };
+            starts::take_over(1, &starts::Import::killed(at))
+        });
+    }
+    #[test]
+    fn h_two_hours_without_an_answer() {
+        run("h", 1, 3, head::outage);
+    }
+    #[test]
+    fn i_a_site_restored_and_overgrown_while_we_are_down() {
+        run("i", 10, 60, restores::overgrown);
+    }
+    #[test]
+    fn j_old_holes_fill_under_a_sustained_load_of_young_ones() {
+        run("j", 0, 3, head::young_load);
+    }
+}

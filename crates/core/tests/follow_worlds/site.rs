@@ -1,0 +1,253 @@
+//! A site whose ids become visible at their time, and the time, failures and kills that a
+//! follower meets on its way to it. Times are seconds.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use slated_core::Mono;
+use slated_core::follow::Request;
+use slated_model::{Body, Event, EventId, Head};
+
+/// Why a request came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    Failed,
+    Killed,
+}
+
+/// Something that happens to the site, once.
+pub(crate) type Change = Box<dyn FnOnce(&mut World) + Send>;
+
+pub(crate) struct World {
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) now: f64,
+    /// The chance that a request fails, and that the process is killed at a point.
+    pub(crate) fail: f64,
+    pub(crate) kill: f64,
+    /// Killed for sure at this point.
+    pub(crate) kill_at: u64,
+    /// Down for at most so long after a kill.
+    pub(crate) down: f64,
+    pub(crate) tick: f64,
+    pub(crate) page: usize,
+    /// From and until when every request fails.
+    pub(crate) outage: (f64, f64),
+    pub(crate) plan: Option<(f64, Change)>,
+    /// The number of the site's history, which rows made now belong to.
+    pub(crate) life: u32,
+    /// When each id becomes visible; those that never do are not in it.
+    pub(crate) vis: HashMap<u64, f64>,
+    /// Visible rows, ascending: id and history.
+    pub(crate) rows: Vec<(u64, u32)>,
+    /// What becomes visible, last first.
+    pub(crate) todo: Vec<(f64, u64)>,
+    /// The moment of the last look's snapshot.
+    pub(crate) shown: f64,
+    /// Whether `between` includes its ends: nobody knows.
+    inclusive: bool,
+    /// Rows with an id divisible by this cannot be read.
+    odd: u64,
+    pub(crate) points: u64,
+    pub(crate) requests: u64,
+    pub(crate) polls: u64,
+    pub(crate) commits: u64,
+    pub(crate) kills: u64,
+    pub(crate) peak: usize,
+    /// When a page was first not full: time, requests and polls by then.
+    pub(crate) caught: Option<(f64, u64, u64)>,
+    body: Body,
+}
+
+impl World {
+    pub(crate) fn new(mut rng: fastrand::Rng, vis: HashMap<u64, f64>, now: f64) -> Self {
+        let (inclusive, odd) = (rng.bool(), if rng.bool() { 7 } else { u64::MAX });
+        let body = Body::Json(serde_json::value::RawValue::NULL.to_owned().into());
+        let mut world = Self {
+            rng,
+            now,
+            fail: 0.0,
+            kill: 0.0,
+            kill_at: 0,
+            down: 900.0,
+            tick: 2.0,
+            page: 500,
+            outage: (f64::INFINITY, f64::INFINITY),
+            plan: None,
+            life: 0,
+            vis: HashMap::new(),
+            rows: Vec::new(),
+            todo: Vec::new(),
+            shown: 0.0,
+            inclusive,
+            odd,
+            points: 0,
+            requests: 0,
+            polls: 0,
+            commits: 0,
+            kills: 0,
+            peak: 0,
+            caught: None,
+            body,
+        };
+        world.add(vis);
+        world
+    }
+    /// Lets ids become visible at their times.
+    pub(crate) fn add(&mut self, vis: impl IntoIterator<Item = (u64, f64)>) {
+        for (id, at) in vis {
+            self.vis.insert(id, at);
+            self.todo.push((at, id));
+        }
+        self.todo
+            .sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
+    }
+    /// Returns the visible rows with ids `lo..=hi`.
+    pub(crate) fn within(&self, lo: u64, hi: u64) -> &[(u64, u32)] {
+        let from = self.rows.partition_point(|r| r.0 < lo);
+        let to = self.rows.partition_point(|r| r.0 <= hi);
+        &self.rows[from..to.max(from)]
+    }
+    pub(crate) fn uniform(&mut self, from: f64, to: f64) -> f64 {
+        uniform(&mut self.rng, from, to)
+    }
+    pub(crate) fn mono(&self) -> Mono {
+        Mono(Duration::from_secs_f64(self.now))
+    }
+    /// A moment at which the process may be killed: before a request, after its answer,
+    /// before and after a commit.
+    pub(crate) fn point(&mut self) -> Result<(), Halt> {
+        self.points += 1;
+        if self.points == self.kill_at || self.rng.f64() < self.kill {
+            return Err(Halt::Killed);
+        }
+        Ok(())
+    }
+    /// Answers a request from one snapshot.
+    pub(crate) fn answer(&mut self, request: &Request) -> Result<Vec<Event>, Halt> {
+        self.requests += 1;
+        self.point()?;
+        self.now += self.uniform(0.1, 0.3);
+        if self.rng.f64() < self.fail || (self.outage.0..self.outage.1).contains(&self.now) {
+            return Err(Halt::Failed);
+        }
+        if let Some((_, change)) = self.plan.take_if(|(at, _)| *at <= self.now) {
+            change(self);
+        }
+        while let Some((_, id)) = self.todo.pop_if(|(at, _)| *at <= self.now) {
+            let place = self.rows.partition_point(|r| r.0 < id);
+            self.rows.insert(place, (id, self.life));
+        }
+        let rows = match request {
+            Request::Newest => self.rows.last().copied().into_iter().collect(),
+            Request::Ids(ids) => ids
+                .iter()
+                .flat_map(|id| self.within(id.0, id.0).to_vec())
+                .collect(),
+            Request::Ranges {
+                least,
+                ranges,
+                ids,
+                limit,
+            } => {
+                self.shown = self.now;
+                self.select(*least, ranges, ids, *limit)
+            }
+        };
+        self.now += self.uniform(0.1, 0.3);
+        self.point()?;
+        Ok(rows
+            .into_iter()
+            .map(|(id, life)| self.row(id, life))
+            .collect())
+    }
+    fn select(
+        &self,
+        least: EventId,
+        ranges: &[(EventId, Option<EventId>)],
+        ids: &[EventId],
+        limit: usize,
+    ) -> Vec<(u64, u32)> {
+        assert!((2..=self.page).contains(&limit), "limit {limit}");
+        let ends = u64::from(!self.inclusive);
+        let range = |&(lo, hi): &(EventId, Option<EventId>)| match hi {
+            Some(hi) => (lo.0 + ends, hi.0 - ends),
+            None => (lo.0, u64::MAX),
+        };
+        let mut all: Vec<_> = ranges
+            .iter()
+            .map(range)
+            .chain(ids.iter().map(|i| (i.0, i.0)))
+            .collect();
+        all.sort_unstable();
+        let (mut rows, mut from) = (Vec::new(), least.0);
+        for (lo, hi) in all {
+            let room = limit - rows.len();
+            let found = self.within(lo.max(from), hi);
+            rows.extend_from_slice(&found[..found.len().min(room)]);
+            from = from.max(hi.saturating_add(1));
+        }
+        rows
+    }
+    fn row(&self, id: u64, life: u32) -> Event {
+        if id.is_multiple_of(self.odd) {
+            return Event::unreadable(EventId(id), "{");
+        }
+        let head = Head {
+            created_at: Some(life.to_string()),
+            ..Head::default()
+        };
+        Event {
+            id: EventId(id),
+            head,
+            body: self.body.clone(),
+        }
+    }
+}
+
+/// Returns the history of the site that a row is from; 0 for one that cannot be read.
+pub(crate) fn life(event: &Event) -> u32 {
+    event
+        .head
+        .created_at
+        .as_ref()
+        .map_or(0, |t| t.parse().unwrap())
+}
+
+pub(crate) fn uniform(rng: &mut fastrand::Rng, from: f64, to: f64) -> f64 {
+    from + (to - from) * rng.f64()
+}
+
+/// Transactions of one or many ids at about `rate` ids a second from time `t` on: most
+/// commit at once, some hours later (at most `longest`), some never. Returns when each id
+/// becomes visible, and the end.
+pub(crate) fn traffic(
+    rng: &mut fastrand::Rng,
+    first: u64,
+    n: u64,
+    rate: f64,
+    mut t: f64,
+    (dead, longest): (f64, f64),
+) -> (HashMap<u64, f64>, f64) {
+    let (mut vis, mut id) = (HashMap::new(), first);
+    while id < first + n {
+        let many = if rng.f64() < 0.9 { 1 } else { rng.u64(2..=60) };
+        let (from, to) = match rng.f64() {
+            x if x < 0.9 => (0.0, 0.5),
+            x if x < 0.985 => (0.5, 60.0),
+            x if x < 0.998 => (60.0, 1800.0),
+            _ => (1800.0, 60_000.0),
+        };
+        let at = t + uniform(rng, from, to).min(longest);
+        if rng.f64() >= dead {
+            vis.extend((id..id + many).map(|id| (id, at)));
+        }
+        id += many;
+        t += -(1.0 - rng.f64()).ln() / (rate / 4.0);
+    }
+    (vis, t)
+}
+
+/// 2 % of transactions roll back, and one may take 16 hours.
+pub(crate) const REAL: (f64, f64) = (0.02, 60_000.0);
+/// Every transaction commits at once.
+pub(crate) const TIDY: (f64, f64) = (0.0, 0.0);
