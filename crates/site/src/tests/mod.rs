@@ -1,0 +1,1 @@
+//! Stories against a server that answers byte by byte.
