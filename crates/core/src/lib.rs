@@ -6,6 +6,7 @@ pub mod lane;
 pub mod life;
 pub mod order;
 pub mod retry;
+pub mod scan;
 pub mod time;
 
 pub use time::Mono;
