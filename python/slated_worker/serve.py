@@ -21,7 +21,7 @@ PROTOCOL_MISMATCH = 75
 LOAD_FAILED = 78
 
 # How long threads and exit handlers a plugin left behind may hold up the end, in seconds.
-EXIT_GRACE = 5.0
+EXIT_GRACE = 2.0
 
 
 def serve(inward, outward):

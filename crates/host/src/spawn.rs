@@ -85,6 +85,8 @@ pub struct CallLimits {
     pub soft: Option<Duration>,
     /// A call, before the worker is ended.
     pub hard: Option<Duration>,
+    /// A call in flight, after slated is gone.
+    pub orphan: Duration,
 }
 
 /// A worker that could not be started.
@@ -179,7 +181,7 @@ impl Spawn {
             limits: Limits {
                 max_frame: self.max_frame,
                 window: self.window,
-                ..Limits::default()
+                orphan_grace_ms: millis(self.limits.orphan),
             },
         }
     }
@@ -243,6 +245,7 @@ impl Default for CallLimits {
             warn_after: Some(Duration::from_mins(1)),
             soft: None,
             hard: Some(Duration::from_hours(1)),
+            orphan: Duration::from_secs(2),
         }
     }
 }

@@ -30,7 +30,7 @@ async fn an_event_goes_through_a_real_worker() {
     assert_eq!(callbacks[1].matcher, wanted);
     assert!(callbacks[1].stop_on_error && !callbacks[2].stop_on_error);
 
-    let seq = player.send(&[QUIET, ACT], json!({"do": "nothing"}));
+    let seq = player.send(&[QUIET, ACT], &json!({"do": "nothing"}));
     for n in [QUIET, ACT] {
         let Report::Result {
             seq: s,
@@ -56,7 +56,7 @@ async fn an_event_goes_through_a_real_worker() {
 #[tokio::test]
 async fn a_failure_tells_what_a_person_needs() {
     let mut player = Stage::new().await.ready().await;
-    player.send(&[KEEP_GOING], json!({"do": "raise"}));
+    player.send(&[KEEP_GOING], &json!({"do": "raise"}));
     let Report::Result {
         error: Some(failure),
         stop,
@@ -103,7 +103,7 @@ async fn whatever_a_callback_raises_is_its_failure_and_nothing_more() {
         (KEEP_GOING, "interrupt", "KeyboardInterrupt"),
         (WRONG_ARITY, "nothing", "TypeError"),
     ] {
-        let seq = player.send(&[n, QUIET], json!({"do": switch}));
+        let seq = player.send(&[n, QUIET], &json!({"do": switch}));
         let Report::Result {
             error: Some(failure),
             ..

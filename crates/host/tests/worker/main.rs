@@ -4,6 +4,20 @@
 //! `client` need one with `shotgun_api3`.
 
 #[cfg(test)]
+mod client;
+#[cfg(test)]
+mod death;
+#[cfg(test)]
+mod ending;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod loading;
+#[cfg(test)]
+mod protocol;
+#[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod talk;

@@ -50,7 +50,7 @@ pub(crate) async fn python_with_client() -> Interpreter {
 /// A plugin to start, and how.
 pub(crate) struct Stage {
     pub(crate) spawn: Spawn,
-    pub(crate) folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Stage {
@@ -168,14 +168,14 @@ impl Player {
         }
     }
     /// Sends an event to these callbacks; returns the frame's number.
-    pub(crate) fn send(&mut self, callbacks: &[u32], meta: serde_json::Value) -> u64 {
+    pub(crate) fn send(&mut self, callbacks: &[u32], meta: &serde_json::Value) -> u64 {
         self.send_in_turn(1, callbacks, meta)
     }
     pub(crate) fn send_in_turn(
         &mut self,
         turn: u64,
         callbacks: &[u32],
-        meta: serde_json::Value,
+        meta: &serde_json::Value,
     ) -> u64 {
         self.seq += 1;
         let frame = frame(self.seq, turn, callbacks, meta);
@@ -215,7 +215,12 @@ impl Player {
 }
 
 /// Makes a frame of an event with this `meta`.
-pub(crate) fn frame(seq: u64, turn: u64, callbacks: &[u32], meta: serde_json::Value) -> EventFrame {
+pub(crate) fn frame(
+    seq: u64,
+    turn: u64,
+    callbacks: &[u32],
+    meta: &serde_json::Value,
+) -> EventFrame {
     let event = json!({
         "id": 1000 + seq, "type": "EventLogEntry", "event_type": "Shotgun_Task_Change",
         "attribute_name": "sg_status_list", "meta": meta, "entity": null, "user": null,
