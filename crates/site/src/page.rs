@@ -49,6 +49,7 @@ struct Wrapped<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a page of rows")]
 struct Entities<'a> {
     #[serde(borrow)]
     entities: Vec<&'a RawValue>,
@@ -119,9 +120,8 @@ pub(crate) fn rows(body: &[u8]) -> Result<Rows, Fault> {
 pub(crate) fn ids(body: &[u8]) -> Result<Vec<EventId>, Fault> {
     let (ids, _) = answer(body, |text| {
         let entities = results::<Entities<'_>>(text)?.entities;
-        let id = |raw: &RawValue| serde_json::from_str::<Id>(raw.get()).map(|one| one.id);
-        let ids: Result<Vec<_>, _> = entities.into_iter().map(id).collect();
-        ids.map_err(|_| Fault::Strange("a row without an id".into()))
+        let ids: Option<Vec<_>> = entities.into_iter().map(|raw| id(raw.get())).collect();
+        ids.ok_or_else(|| Fault::Strange("a row without an id".into()))
     })?;
     Ok(ids)
 }
@@ -168,9 +168,12 @@ fn results<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
     };
     let envelope = match serde_json::from_str::<Envelope<'_>>(text) {
         Ok(envelope) => envelope,
-        Err(e) if e.is_data() => return serde_json::from_str(text).map_err(strange),
-        Err(e) => return Err(garbled(&e)),
+        Err(e) => return Err(strange(e)),
     };
+    // The derived reader also takes a list for its fields.
+    if !text.trim_start().starts_with('{') {
+        return Err(Fault::Strange("a list in place of an object".into()));
+    }
     if envelope.exception == Some(true) {
         return Err(Fault::Exception {
             code: envelope.error_code,
@@ -202,7 +205,9 @@ fn row(raw: &RawValue) -> Result<(Event, bool), Fault> {
         body: Body::Json(raw.to_owned().into()),
     };
     match serde_json::from_str::<Typed>(text) {
-        Ok(typed) if !text.contains(['\n', '\r']) => return Ok((plain(typed), false)),
+        Ok(typed) if text.starts_with('{') && !text.contains(['\n', '\r']) => {
+            return Ok((plain(typed), false));
+        }
         Ok(_) => {
             if let Ok(event) = Event::parse(text) {
                 return Ok((event, false));
@@ -215,13 +220,20 @@ fn row(raw: &RawValue) -> Result<(Event, bool), Fault> {
             }
         }
     }
-    match serde_json::from_str::<Id>(text) {
-        Ok(Id { id }) => Ok((Event::unreadable(id, text), false)),
-        Err(e) => Err(Fault::Garbled {
+    match id(text) {
+        Some(id) => Ok((Event::unreadable(id, text), false)),
+        None => Err(Fault::Garbled {
             cut: false,
-            why: format!("a row without an id: {e}"),
+            why: "a row without an id".into(),
         }),
     }
+}
+
+/// Returns the id of a row.
+fn id(text: &str) -> Option<EventId> {
+    let is_object = text.starts_with('{');
+    let one = is_object.then(|| serde_json::from_str::<Id>(text).ok())?;
+    one.map(|one| one.id)
 }
 
 #[cfg(test)]
@@ -279,6 +291,7 @@ mod tests {
             (with(br#"{"id":7,"id":8}"#), "garbled, cut: false"),
             (with(br#"{"event_type":"A"}"#), "garbled, cut: false"),
             (with(b"5"), "garbled, cut: false"),
+            (with(br#"[7,"A"]"#), "garbled, cut: false"),
             (with(br#"{"id":7,"meta":"a" b"}"#), "garbled, cut: false"),
             (page(&[ROW]).as_bytes()[..60].to_vec(), "garbled, cut: true"),
             (b"".to_vec(), "Empty"),
