@@ -410,3 +410,6 @@ impl Follower {
         Look { events, ledger }
     }
 }
+
+#[cfg(test)]
+mod tests;
