@@ -10,6 +10,7 @@ import errno
 import http.client
 import socket
 import ssl
+import urllib.error
 import urllib.parse
 
 SITE = "site"
@@ -44,14 +45,18 @@ _TOO_BUSY = "too busy to reply"
 
 
 def classify(error, site_url):
-    """Returns SITE, TRANSIENT or None."""
-    seen = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        found = _classify_one(error, site_url)
-        if found:
-            return found
-        error = error.__cause__
+    """Returns SITE, TRANSIENT or None. Never raises: attributes of foreign exceptions may."""
+    try:
+        seen = set()
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
+            found = _classify_one(error, site_url)
+            if found:
+                return found
+            # Only an explicit cause: a bug in an `except` block is a bug.
+            error = error.__cause__
+    except Exception:
+        pass
     return None
 
 
@@ -82,8 +87,7 @@ def _in_client(frames, modules):
     for frame, module in zip(frames, modules):
         if module == "shotgun_api3" or module.startswith("shotgun_api3."):
             inside = inside or ""
-            config = getattr(frame.f_locals.get("self"), "config", None)
-            server = getattr(config, "server", None)
+            server = _attr(_attr(frame.f_locals.get("self"), "config"), "server")
             if isinstance(server, str):
                 inside = server.lower()
     return inside
@@ -94,7 +98,7 @@ def _host(url):
 
 
 def _client_says_down(error):
-    code = getattr(error, "errcode", None)
+    code = _attr(error, "errcode")
     if isinstance(code, int):
         return code >= 500
     name = type(error).__name__
@@ -106,13 +110,20 @@ def _client_says_down(error):
         return False
 
 
+def _attr(thing, name):
+    """getattr for foreign objects: an attribute that raises is not there."""
+    try:
+        return getattr(thing, name, None)
+    except Exception:
+        return None
+
+
 def _is_5xx(error):
     """An HTTP error of urllib, requests, httpx or aiohttp, known by what it carries."""
-    response = getattr(error, "response", None)
     for value in (
-        getattr(error, "code", None) if hasattr(error, "hdrs") else None,
-        getattr(response, "status_code", None),
-        getattr(error, "status", None) if hasattr(error, "request_info") else None,
+        error.code if isinstance(error, urllib.error.HTTPError) else None,
+        _attr(_attr(error, "response"), "status_code"),
+        _attr(error, "status") if _attr(error, "request_info") is not None else None,
     ):
         if isinstance(value, int) and not isinstance(value, bool) and 500 <= value < 600:
             return True
@@ -120,11 +131,10 @@ def _is_5xx(error):
 
 
 def _is_network(error, modules):
-    if hasattr(error, "hdrs") and hasattr(error, "code"):
+    if isinstance(error, urllib.error.HTTPError):
         return False  # an answer, if an unwelcome one
-    reason = getattr(error, "reason", None)
-    if type(error).__name__ == "URLError" and isinstance(reason, BaseException):
-        return _is_network(reason, modules) or isinstance(reason, socket.gaierror)
+    if isinstance(error, urllib.error.URLError):
+        return isinstance(error.reason, BaseException) and _is_network(error.reason, modules)
     talking = any(m in _NETWORK_MODULES or m.startswith("http.client") for m in modules)
     if isinstance(error, BrokenPipeError):
         return talking  # else a pipe to a child process

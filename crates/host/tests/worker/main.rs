@@ -18,6 +18,8 @@ mod loading;
 #[cfg(test)]
 mod protocol;
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod stage;
 #[cfg(test)]
 mod talk;

@@ -66,7 +66,11 @@ impl Stage {
             sha256: String::new(),
             code,
             interpreter: python().await,
-            env: Environment::default(),
+            env: Environment {
+                // A variable of the tests, not of the plugin.
+                remove: vec!["SLATED_TEST_PYTHON".into()],
+                ..Environment::default()
+            },
             cwd: None,
             daemon_version: "0.0.0".into(),
             site: Site {

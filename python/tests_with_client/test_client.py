@@ -1,0 +1,177 @@
+"""Against the real client: run with a Python that has shotgun_api3."""
+
+import datetime
+import http.server
+import json
+import os
+import sys
+import threading
+import time
+import unittest
+
+# Before the client is imported, which asks once: a zone with summer time.
+os.environ["TZ"] = "Europe/Berlin"
+time.tzset()
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+try:
+    import shotgun_api3
+except ImportError:
+    raise SystemExit(
+        "%s has no shotgun_api3: `cargo xtask test` provides one that has" % sys.executable
+    )
+
+from slated_worker import cause, clients, events  # noqa: E402
+
+ROW = {
+    "id": 7,
+    "type": "EventLogEntry",
+    "event_type": "Shotgun_Task_Change",
+    "attribute_name": "sg_status_list",
+    "created_at": "2026-07-01T12:00:00Z",
+    "session_uuid": None,
+    "user": {"type": "HumanUser", "id": 1, "name": "A &lt; B"},
+    "description": "a &lt;b> c",
+    "meta": {
+        "old": "2026-01-01T23:59:59Z",
+        "list": ["2026-03-29T01:30:00Z", ["2026-03-29T00:59:59Z"], {}, [], "", 0, None],
+        "text": "&lt;",
+        "wrong": ["2026-02-30T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:60Z"],
+        "not": ["2026-01-01T00:00:00.5Z", "2026-01-01 00:00:00Z", "2026-01-01T00:00:0Z\n"],
+        "digits": "\u0662026-01-01T00:00:00Z",
+        "2026-01-01T00:00:00Z": True,
+        "twenty": "x" * 20,
+        "number": 1.10,
+    },
+}
+
+
+class Dates(unittest.TestCase):
+    def both(self, row):
+        text = json.dumps(row)
+        client = shotgun_api3.Shotgun("https://s.example", "s", "k", connect=False)
+        theirs = client._parse_records([client._transform_inbound(json.loads(text))])[0]
+        ours = events.Dates(shotgun_api3).convert(json.loads(text))
+        return ours, theirs
+
+    def check(self, row):
+        ours, theirs = self.both(row)
+        self.assertEqual(repr(ours), repr(theirs))
+        self.assertEqual(ours, theirs)
+        return ours
+
+    def test_an_event_is_the_clients_own(self):
+        event = self.check(ROW)
+        self.assertIs(event["created_at"].tzinfo, shotgun_api3.sg_timezone.local)
+        self.assertEqual(event["created_at"].hour, 14)
+        self.assertIsInstance(event["meta"]["list"][1][0], datetime.datetime)
+
+    def test_every_hour_of_a_year(self):
+        start = datetime.datetime(2026, 1, 1)
+        # The end of summer time is left out: the client's own answer is not fixed there.
+        for hour in range(0, 24 * 365):
+            moment = start + datetime.timedelta(hours=hour)
+            if moment.month in (10, 11) and moment.day in (1, 25):
+                continue
+            self.check({"created_at": moment.strftime("%Y-%m-%dT%H:%M:%SZ")})
+
+
+class Server(object):
+    """A site that answers everything in one way."""
+
+    def __init__(self, status, body=b"{}", kind="application/json", cut=0):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(body) + cut))
+                self.end_headers()
+                self.wfile.write(body)
+                self.close_connection = True
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d" % self._server.server_address[1]
+
+    def __enter__(self):
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class Causes(unittest.TestCase):
+    def cause(self, url, site=None, retries=1):
+        opener = clients.Clients(shotgun_api3, {"url": url})
+        client = opener.open("s", "k")
+        client.MAX_ATTEMPTS = retries
+        client.config.max_rpc_attempts = 1
+        try:
+            client.find_one("Shot", [])
+        except Exception as error:
+            return cause.classify(error, site or url)
+        self.fail("it answered")
+
+    def test_a_site_that_cannot_be_reached(self):
+        self.assertEqual(self.cause("http://127.0.0.1:1"), "site")
+        self.assertEqual(self.cause("http://no-such-host.invalid"), "site")
+
+    def test_another_site_that_cannot_be_reached(self):
+        self.assertEqual(self.cause("http://127.0.0.1:1", "https://studio.example"), "transient")
+
+    def test_a_site_that_answers_with_5xx(self):
+        for status in (500, 502, 503):
+            with Server(status) as server:
+                self.assertEqual(self.cause(server.url), "site", status)
+
+    def test_half_an_answer(self):
+        with Server(200, b'{"resu', cut=100) as server:
+            self.assertEqual(self.cause(server.url), "site")
+        with Server(200, b'{"resu') as server:
+            self.assertEqual(self.cause(server.url), "site")
+
+    def test_a_site_that_refuses_is_not_down(self):
+        fault = json.dumps({"exception": True, "message": "no", "error_code": 102}).encode()
+        with Server(200, fault) as server:
+            self.assertIsNone(self.cause(server.url))
+        with Server(404) as server:
+            self.assertIsNone(self.cause(server.url))
+
+    def test_a_site_that_says_it_is_too_busy(self):
+        fault = {"exception": True, "message": "too busy to reply", "error_code": 1}
+        with Server(200, json.dumps(fault).encode()) as server:
+            self.assertEqual(self.cause(server.url), "site")
+
+
+class Opening(unittest.TestCase):
+    def test_a_client_with_a_proxy(self):
+        site = {"url": "https://s.example", "proxy": "http://u:pass@proxy:3128"}
+        client = clients.Clients(shotgun_api3, site).open("s", "k")
+        self.assertEqual(client.config.proxy_server, "proxy")
+        self.assertEqual(client.config.proxy_port, 3128)
+        self.assertEqual((client.config.proxy_user, client.config.proxy_pass), ("u", "pass"))
+
+    def test_none_and_none(self):
+        client = clients.Clients(shotgun_api3, {"url": "http://127.0.0.1:1"}).open(None, None)
+        self.assertIsInstance(client, shotgun_api3.Shotgun)
+        for call in (lambda: client.find("Shot", []), client.info, lambda: client.upload("Shot", 1, __file__)):
+            with self.assertRaisesRegex(RuntimeError, "lend_key"):
+                call()
+
+    def test_one_of_name_and_key_is_the_plugins_mistake(self):
+        opener = clients.Clients(shotgun_api3, {"url": "https://s.example"})
+        with self.assertRaises(ValueError):
+            opener.open("s", None)
+        with self.assertRaises(ValueError):
+            opener.open(None, "k")
+
+
+if __name__ == "__main__":
+    unittest.main()
