@@ -297,6 +297,8 @@ async fn an_error_page_without_end_is_not_read_to_its_end() {
     // 4 GiB are announced; the error is there after the first of them.
     let head = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 4294967296\r\n\r\n".to_vec();
     let server = Server::always(Reply::Say([head, vec![b'x'; 100_000]].concat()));
-    let error = failure(server.settings()).await;
-    assert_eq!(error.class(), "refused");
+    let mut patient = server.settings();
+    patient.timeout = Duration::from_mins(10);
+    let error = tokio::time::timeout(Duration::from_secs(5), failure(patient)).await;
+    assert_eq!(error.unwrap().class(), "refused");
 }

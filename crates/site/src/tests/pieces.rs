@@ -221,6 +221,34 @@ async fn an_answer_that_ends_in_the_middle_is_no_damage() {
 }
 
 #[tokio::test]
+async fn a_row_that_is_cut_elsewhere_each_time_is_no_damage() {
+    // The ids come well; the one row never twice the same.
+    let rows = log(1..=1, &[]);
+    let server = Server::start(move |n, request| {
+        let mut body = answer(&rows, request);
+        if request.arguments()["return_fields"]
+            .as_array()
+            .unwrap()
+            .len()
+            > 1
+        {
+            body.truncate(30 + n);
+        }
+        json(body)
+    });
+    let error = server.client().read(&look(1)).await.unwrap_err();
+    assert!(
+        error.is_down() && error.to_string().contains("ends in the middle"),
+        "{error}"
+    );
+    assert_eq!(
+        server.seen().len(),
+        4,
+        "the page, its ids, the row, the row again"
+    );
+}
+
+#[tokio::test]
 async fn one_cut_answer_is_healed_by_the_pieces() {
     let rows = log(1..=9, &[]);
     let server = Server::start(move |n, request| {
