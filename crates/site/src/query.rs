@@ -54,6 +54,21 @@ impl Query {
             Self::Ids(ids) => ids.is_empty(),
         }
     }
+    /// Tells whether an answer may hold a row with this id.
+    pub(crate) fn asks_for(&self, id: EventId) -> bool {
+        match self {
+            Self::Newest => true,
+            Self::Ids(ids) => ids.contains(&id),
+            Self::Ranges {
+                least, ranges, ids, ..
+            } => {
+                // The head stands last, and most rows are of the head.
+                let mut ranges = ranges.iter().rev();
+                let in_range = ranges.any(|(lo, hi)| *lo <= id && hi.is_none_or(|hi| id <= hi));
+                id >= *least && (in_range || ids.contains(&id))
+            }
+        }
+    }
     /// Returns how many rows an answer holds at most.
     pub(crate) fn limit(&self) -> usize {
         match self {

@@ -118,6 +118,7 @@ impl Client {
         let body = self.body(query, &["id"], tally).await?;
         let listed = body.and_then(|body| page::ids(&body));
         let listed = listed.map_err(|fault| self.fault(fault))?;
+        self.fits(query, listed.iter().copied())?;
         let mut unread = Vec::new();
         let mut pieces = Vec::new();
         push_halves(&mut pieces, &listed);
@@ -146,6 +147,18 @@ impl Client {
             }
         }
         self.heads(&unread, tally).await
+    }
+
+    /// Refuses an answer to another question, such as one that a gateway kept: what it
+    /// lacks says nothing about the site.
+    fn fits(&self, query: &Query, mut ids: impl Iterator<Item = EventId>) -> Result<(), Error> {
+        match ids.find(|id| !query.asks_for(*id)) {
+            None => Ok(()),
+            Some(id) => Err(self.not_understood(
+                format!("it answers with event {id}, which was not asked for"),
+                "look for a gateway in between that keeps answers",
+            )),
+        }
     }
 
     fn went_away(&self, id: EventId) -> Error {
@@ -214,6 +227,7 @@ impl Client {
         };
         match page::rows(&body) {
             Ok(rows) => {
+                self.fits(query, rows.events.iter().map(|event| event.id))?;
                 tally.lenient |= rows.lenient;
                 Ok(Ok(rows.events))
             }

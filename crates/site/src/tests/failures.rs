@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::look;
 use super::server::{KEY, Reply, Server, http, json, page, settings};
-use crate::{Client, Code, Error, Settings};
+use slated_model::EventId;
+
+use crate::{Client, Code, Error, Query, Settings};
 
 /// Reads once and returns the error, after a look at how it is put.
 async fn failure(settings: Settings) -> Error {
@@ -269,6 +271,40 @@ async fn what_is_not_api3_is_not_understood() {
             &format!("SITE was not understood: {wanted}"),
         )
         .await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_another_question_is_not_understood() {
+    // Were it taken, rows that are there would count as absent.
+    let server = Server::always(json(page(&[r#"{"id":7}"#, r#"{"id":30}"#])));
+    let ids = |ids: &[u64]| Query::Ids(ids.iter().copied().map(EventId).collect());
+    let ranges = |range| Query::Ranges {
+        least: EventId(7),
+        ranges: vec![range],
+        ids: vec![EventId(7)],
+        limit: 500,
+    };
+    let client = server.client();
+    for query in [
+        ids(&[7, 30, 31]),
+        ranges((EventId(10), Some(EventId(30)))),
+        look(7),
+    ] {
+        assert_eq!(client.read(&query).await.unwrap().events.len(), 2);
+    }
+    for query in [
+        ids(&[7, 31]),
+        ranges((EventId(10), Some(EventId(29)))),
+        look(8),
+        look(31),
+    ] {
+        let error = client.read(&query).await.unwrap_err();
+        assert_eq!(error.class(), "not understood");
+        assert!(
+            error.to_string().contains("which was not asked for"),
+            "{error}"
+        );
     }
 }
 

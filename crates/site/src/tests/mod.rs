@@ -3,6 +3,7 @@
 mod failures;
 mod pieces;
 mod server;
+mod tls;
 mod transport;
 
 use slated_model::EventId;
