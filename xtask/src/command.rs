@@ -155,10 +155,24 @@ fn announce(command: &Command) {
 /// The command as a person would type it.
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
-    let program = program.file_stem().unwrap_or(program.as_os_str());
+    // Which cargo is no question; which Python is.
+    let is_cargo = program.file_stem().is_some_and(|stem| stem == "cargo");
+    let program = if is_cargo {
+        OsStr::new("cargo")
+    } else {
+        program.as_os_str()
+    };
     std::iter::once(program)
         .chain(command.get_args())
         .map(OsStr::to_string_lossy)
+        // A whole script as an argument says nothing here.
+        .map(|word| {
+            if word.contains('\n') {
+                "'...'".into()
+            } else {
+                word
+            }
+        })
         .collect::<Vec<_>>()
         .join(" ")
 }
