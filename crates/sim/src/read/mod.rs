@@ -13,3 +13,6 @@ mod summary;
 pub(crate) use filter::client_filters;
 pub(crate) use query::Query;
 pub(crate) use summary::summarize;
+
+#[cfg(test)]
+mod tests;

@@ -129,9 +129,10 @@ impl Schema {
     }
     /// Returns the field that holds the status of a type, if it has one.
     pub(crate) fn status_field(&self, kind: &str) -> Option<&'static str> {
-        ["sg_status_list", "sg_status"]
-            .into_iter()
-            .find(|name| self.field(kind, name).is_some())
+        ["sg_status_list", "sg_status"].into_iter().find(|name| {
+            let field = self.field(kind, name);
+            field.is_some_and(|field| field.data_type == DataType::StatusList)
+        })
     }
 }
 
