@@ -63,10 +63,10 @@ fn a_share_comes_late_each_by_its_own_time_and_all_of_them_in_the_end() {
     }
     let at_once = visible(&site).len();
     assert!((700..900).contains(&at_once), "{at_once}");
-    site.clock().advance(Duration::from_secs(60));
+    site.clock().advance(Duration::from_mins(1));
     let in_between = visible(&site).len();
     assert!(at_once < in_between && in_between < 1000, "{in_between}");
-    site.clock().advance(Duration::from_secs(60));
+    site.clock().advance(Duration::from_mins(1));
     assert_eq!(visible(&site).len(), 1000);
 }
 
@@ -82,7 +82,7 @@ fn the_same_seed_tells_the_same_story() {
         for _ in 0..50 {
             event(&site);
         }
-        site.seed_events(50, Duration::from_secs(3600));
+        site.seed_events(50, Duration::from_hours(1));
         (site.key(WHO), serde_json::to_value(site.history()).unwrap())
     };
     assert_eq!(story(7), story(7));
@@ -269,7 +269,7 @@ fn aged_events_look_like_a_log_in_use() {
         clock: Clock::manual("2026-03-04T12:00:00Z".parse().unwrap()),
         ..SiteOptions::default()
     });
-    let ids = site.seed_events(2000, Duration::from_secs(86_400)).unwrap();
+    let ids = site.seed_events(2000, Duration::from_hours(24)).unwrap();
     let fields = [
         "event_type",
         "created_at",
