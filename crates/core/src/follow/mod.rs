@@ -216,7 +216,8 @@ impl Follower {
         }
         self.poll = Some((now, EXTRA));
         // Behind a full page the head goes alone, so that the site reads no old rows for it.
-        let ride = now >= self.next_ride && !std::mem::take(&mut self.alone);
+        let alone = std::mem::take(&mut self.alone);
+        let ride = now >= self.next_ride && !alone;
         let spans = if ride {
             self.next_ride = now + self.pace.tick;
             self.ledger.ride(now, Budget::of(self.pace.page))

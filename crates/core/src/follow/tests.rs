@@ -380,24 +380,25 @@ fn behind_a_full_page_the_head_goes_alone_and_at_once() {
 
 #[test]
 fn a_failed_ride_lets_the_head_go_alone_once() {
-    let mut story = Story::resume(1..=30, state([10, 20, 30], &[(11, 19)]));
-    story.site.retain(|id| !(11..=19).contains(id));
-    let anchors = story.ask();
-    story.answer(story.rows(&anchors));
-    let ride = |r: &Request| matches!(r, Request::Ranges { ranges, .. } if ranges.len() > 1);
-    for (want, fails) in [(true, true), (false, false)] {
-        let request = story.ask();
-        assert_eq!(ride(&request), want);
-        if fails {
-            story.follower.failed(story.now);
-        } else {
-            story.answer(story.rows(&request));
-        }
+    for backoff in [Duration::from_millis(500), 3 * PACE.tick] {
+        let mut known = state([10, 20, 30], &[(11, 19)]);
+        known.holes[0].age_ms = 20_000;
+        let mut story = Story::resume([10, 20, 30], known);
+        let anchors = story.ask();
+        story.answer(story.rows(&anchors));
+        let ride = |r: &Request| matches!(r, Request::Ranges { ranges, .. } if ranges.len() > 1);
+        assert!(ride(&story.ask()));
+        story.follower.failed(story.now);
+        // A failure ages no hole and counts no look.
+        assert_eq!(story.follower.holes().map(|(h, _)| h.looks).max(), Some(0));
+        let alone = story.after(backoff);
+        assert_eq!(
+            (alone.len(), alone.iter().any(ride)),
+            (1, false),
+            "after {backoff:?}"
+        );
+        assert!(story.tick().iter().any(ride), "after {backoff:?}");
     }
-    story.now = story.now + PACE.tick;
-    assert!(ride(&story.ask()));
-    // A failure ages no hole and counts no look.
-    assert_eq!(story.follower.holes().map(|(h, _)| h.looks).max(), Some(0));
 }
 
 #[test]
