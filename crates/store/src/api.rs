@@ -33,7 +33,11 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// An event id that the log holds already is [`Error::Duplicate`], and nothing is written.
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended>>;
-    /// Writes changes of lanes, cursors, outcomes and attempts, in one transaction.
+    /// Writes changes of lanes, cursors, outcomes and attempts, in one transaction: lanes
+    /// first, cursors next, the rest in the order given.
+    ///
+    /// A lane that stands keeps its cursor, whatever its row says; only [`Change::Cursor`]
+    /// moves it, and the cursor of a plugin without a lane is [`Error::Unfit`].
     fn record(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<Recorded>>;
     /// Returns up to `limit` rows after `after`, in log order.
     fn rows(&self, after: Offset, limit: usize) -> BoxFuture<'_, Result<Vec<Row>>>;
@@ -99,7 +103,8 @@ pub struct Appended {
 /// What happened to a batch of changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
-    /// Outcomes not written, because one stood there: the first stands (promise P3).
+    /// Outcomes, and attempts, not written because an outcome stood there: the first stands
+    /// (promise P3).
     pub already: Vec<(PluginId, CallbackId, EventId)>,
 }
 

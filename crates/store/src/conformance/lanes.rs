@@ -208,12 +208,16 @@ pub(super) async fn ahead(place: &dyn Place) -> Verdict {
         // Before there is a lane, and then with one.
         (vec![done("c", 12), done("c", 11)], units(&[])),
         (vec![Change::Lane(lane("c", 2))], units(&[("c", 11)])),
+        // Before the event itself has arrived.
+        (vec![done("b", 77)], units(&[("c", 11)])),
     ] {
         record(&*store, changes).await?;
         same("ahead", &seen().await?, &wanted)?;
     }
     let rows = store.snapshot().await.fine("snapshot")?.ahead;
-    same("whole", &rows, &vec![outcome("c", &f, 11)])
+    same("whole", &rows, &vec![outcome("c", &f, 11)])?;
+    fill(&*store, [77]).await?;
+    same("arrived", &seen().await?, &units(&[("b", 77), ("c", 11)]))
 }
 
 pub(super) async fn latest(place: &dyn Place) -> Verdict {

@@ -88,6 +88,14 @@ fn insert(txn: &Txn<'_>, offset: i64, event: &Event, late: bool) -> Result<(), S
             }) => Stop::Refused(Error::Duplicate(event.id)),
             _ => err.into(),
         })?;
+    // Work on record for an event that only now arrives is not done again either.
+    txn.conn
+        .prepare_cached(
+            "INSERT INTO ahead (plugin, offset, outcome)
+             SELECT o.plugin, ?1, o.seq FROM outcome o LEFT JOIN cursor u ON u.plugin = o.plugin
+             WHERE o.event = ?2 AND ?1 > coalesce(u.offset, 0)",
+        )?
+        .execute((offset, id))?;
     Ok(())
 }
 

@@ -1,0 +1,435 @@
+//! A store in memory: what the SQLite backend is compared with, as plain as can be.
+//!
+//! It can be given a flaw, by which the conformance suite is shown to find one.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+use slated_model::{
+    Attempt, CallbackId, Change, Event, EventId, LaneRow, LedgerChange, LedgerState, Offset,
+    OutcomeRow, PluginId, Row, WorkerRow,
+};
+use slated_store::conformance::Place;
+use slated_store::{Append, Appended, Epoch, Error, LogEnd, Recorded, Result, Snapshot, Store};
+
+/// What may be wrong with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    LastOutcomeStands,
+    AlreadyNotTold,
+    OutcomeOfOtherCallback,
+    CursorGoesBack,
+    LaneMovesCursor,
+    CursorMakesNoError,
+    DuplicateLeavesHalf,
+    DuplicateLeavesLedger,
+    DuplicateTaken,
+    PutBeforeRemoved,
+    HolesForgotten,
+    AnchorsForgotten,
+    NoFence,
+    EpochStays,
+    AnySite,
+    SiteForgotten,
+    AttemptStays,
+    AttemptAfterOutcome,
+    AheadById,
+    AheadEmpty,
+    LateForgotten,
+    UnreadableParsed,
+    LatestByEvent,
+    LatestOfAll,
+    WorkersStay,
+    RefusedLeavesHalf,
+    HalfWhenDropped,
+    LimitByOne,
+    HoldForgotten,
+}
+
+impl Flaw {
+    pub(crate) const ALL: &[Self] = &[
+        Self::LastOutcomeStands,
+        Self::AlreadyNotTold,
+        Self::OutcomeOfOtherCallback,
+        Self::CursorGoesBack,
+        Self::LaneMovesCursor,
+        Self::CursorMakesNoError,
+        Self::DuplicateLeavesHalf,
+        Self::DuplicateLeavesLedger,
+        Self::DuplicateTaken,
+        Self::PutBeforeRemoved,
+        Self::HolesForgotten,
+        Self::AnchorsForgotten,
+        Self::NoFence,
+        Self::EpochStays,
+        Self::AnySite,
+        Self::SiteForgotten,
+        Self::AttemptStays,
+        Self::AttemptAfterOutcome,
+        Self::AheadById,
+        Self::AheadEmpty,
+        Self::LateForgotten,
+        Self::UnreadableParsed,
+        Self::LatestByEvent,
+        Self::LatestOfAll,
+        Self::WorkersStay,
+        Self::RefusedLeavesHalf,
+        Self::HalfWhenDropped,
+        Self::LimitByOne,
+        Self::HoldForgotten,
+    ];
+}
+
+type Unit = (EventId, PluginId, CallbackId);
+
+#[derive(Clone, Default)]
+struct State {
+    epoch: u64,
+    site: Option<String>,
+    ledger: Option<LedgerState>,
+    log: Vec<Row>,
+    lanes: BTreeMap<PluginId, LaneRow>,
+    outcomes: Vec<OutcomeRow>,
+    attempts: BTreeMap<Unit, Attempt>,
+    workers: BTreeMap<u32, WorkerRow>,
+}
+
+/// Where a state in memory lives.
+#[derive(Clone, Default)]
+pub(crate) struct Memory {
+    state: Arc<Mutex<State>>,
+    flaw: Option<Flaw>,
+}
+
+/// One opening of it.
+pub(crate) struct Opened {
+    state: Arc<Mutex<State>>,
+    flaw: Option<Flaw>,
+    epoch: Epoch,
+}
+
+impl Memory {
+    pub(crate) fn with(flaw: Option<Flaw>) -> Self {
+        Self {
+            flaw,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn opened(&self) -> Opened {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.flaw != Some(Flaw::EpochStays) {
+            state.epoch += 1;
+        }
+        match self.flaw {
+            Some(Flaw::SiteForgotten) => state.site = None,
+            Some(Flaw::HolesForgotten) => {
+                if let Some(ledger) = &mut state.ledger {
+                    ledger.holes.clear();
+                }
+            }
+            _ => {}
+        }
+        Opened {
+            state: Arc::clone(&self.state),
+            flaw: self.flaw,
+            epoch: Epoch(state.epoch),
+        }
+    }
+}
+
+impl Place for Memory {
+    fn open(&self) -> BoxFuture<'_, Result<Box<dyn Store>>> {
+        Box::pin(async { Ok(Box::new(self.opened()) as Box<dyn Store>) })
+    }
+    fn seize(&self) -> BoxFuture<'_, Result<Box<dyn Store>>> {
+        self.open()
+    }
+}
+
+impl Opened {
+    fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
+
+    fn read(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes a copy and puts it in place if that went well.
+    fn write<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let mut state = self.read();
+        if state.epoch != self.epoch.0 && !self.has(Flaw::NoFence) {
+            return Err(Error::Fenced {
+                ours: self.epoch,
+                current: Epoch(state.epoch),
+            });
+        }
+        let mut copy = state.clone();
+        let end = change(&mut copy);
+        if end.is_ok() || self.has(Flaw::DuplicateLeavesHalf) || self.has(Flaw::RefusedLeavesHalf) {
+            *state = copy;
+        }
+        end
+    }
+
+    fn push(&self, state: &mut State, event: &Event, late: bool) -> Result<()> {
+        let known = state.log.iter().any(|row| row.event.id == event.id);
+        if known && !self.has(Flaw::DuplicateTaken) {
+            return Err(Error::Duplicate(event.id));
+        }
+        let mut event = event.clone();
+        if self.has(Flaw::UnreadableParsed) && !event.is_readable() {
+            event = Event::parse(&format!("{{\"id\":{}}}", event.id)).unwrap_or(event);
+        }
+        state.log.push(Row {
+            offset: end(state).next(),
+            late: late && !self.has(Flaw::LateForgotten),
+            event,
+        });
+        Ok(())
+    }
+
+    fn change_ledger(&self, state: &mut State, change: LedgerChange) {
+        let ledger = state.ledger.get_or_insert_default();
+        ledger.high = change.high;
+        ledger.audited = change.audited;
+        ledger.anchors = change.anchors;
+        if self.has(Flaw::AnchorsForgotten) {
+            ledger.anchors.clear();
+        }
+        let put = |ledger: &mut LedgerState| {
+            for hole in &change.put {
+                ledger.holes.retain(|old| old.lo != hole.lo);
+                ledger.holes.push(*hole);
+            }
+        };
+        if self.has(Flaw::PutBeforeRemoved) {
+            put(ledger);
+        }
+        ledger.holes.retain(|old| !change.removed.contains(&old.lo));
+        if !self.has(Flaw::PutBeforeRemoved) {
+            put(ledger);
+        }
+        ledger.holes.sort_by_key(|hole| hole.lo);
+    }
+
+    fn apply(&self, state: &mut State, mut changes: Vec<Change>) -> Result<Recorded> {
+        let mut recorded = Recorded::default();
+        changes.sort_by_key(|change| match change {
+            Change::Lane(_) => 0,
+            Change::Cursor { .. } => 1,
+            _ => 2,
+        });
+        for change in changes {
+            match change {
+                Change::Lane(mut row) => {
+                    if let Some(old) = state.lanes.get(&row.plugin)
+                        && !self.has(Flaw::LaneMovesCursor)
+                    {
+                        row.cursor = old.cursor;
+                    }
+                    if self.has(Flaw::HoldForgotten) {
+                        row.hold = None;
+                    }
+                    state.lanes.insert(row.plugin.clone(), row);
+                }
+                Change::Cursor { plugin, cursor } => match state.lanes.get_mut(&plugin) {
+                    Some(lane) if self.has(Flaw::CursorGoesBack) => lane.cursor = cursor,
+                    Some(lane) => lane.cursor = lane.cursor.max(cursor),
+                    None if self.has(Flaw::CursorMakesNoError) => {}
+                    None => {
+                        let what = format!("the cursor of {plugin}");
+                        return Err(Error::Unfit { what });
+                    }
+                },
+                Change::Outcome(row) => self.finish(state, row, &mut recorded),
+                Change::Attempt(row) => {
+                    let finished = state.outcomes.iter().any(|old| {
+                        (&old.plugin, &old.callback, old.event)
+                            == (&row.plugin, &row.callback, row.event)
+                    });
+                    if finished && !self.has(Flaw::AttemptAfterOutcome) {
+                        recorded.already.push((row.plugin, row.callback, row.event));
+                        continue;
+                    }
+                    let unit = (row.event, row.plugin.clone(), row.callback.clone());
+                    state.attempts.insert(unit, row);
+                }
+                Change::Worker(row) => {
+                    state.workers.insert(row.pid, row);
+                }
+                Change::WorkerGone { pid } => {
+                    if !self.has(Flaw::WorkersStay) {
+                        state.workers.remove(&pid);
+                    }
+                }
+            }
+        }
+        if self.has(Flaw::AlreadyNotTold) {
+            recorded.already.clear();
+        }
+        Ok(recorded)
+    }
+
+    fn finish(&self, state: &mut State, row: OutcomeRow, recorded: &mut Recorded) {
+        let unit = (row.event, row.plugin.clone(), row.callback.clone());
+        if !self.has(Flaw::AttemptStays) {
+            state.attempts.remove(&unit);
+        }
+        let old = state.outcomes.iter_mut().find(|old| {
+            (old.event, &old.plugin) == (row.event, &row.plugin)
+                && (old.callback == row.callback || self.has(Flaw::OutcomeOfOtherCallback))
+        });
+        match old {
+            Some(old) => {
+                recorded
+                    .already
+                    .push((row.plugin.clone(), row.callback.clone(), row.event));
+                if self.has(Flaw::LastOutcomeStands) {
+                    *old = row;
+                }
+            }
+            None => state.outcomes.push(row),
+        }
+    }
+
+    fn ahead(&self, state: &State) -> Vec<OutcomeRow> {
+        if self.has(Flaw::AheadEmpty) {
+            return Vec::new();
+        }
+        let offset = |id| {
+            let row = state.log.iter().find(|row| row.event.id == id)?;
+            Some(if self.has(Flaw::AheadById) {
+                row.event.id.0
+            } else {
+                row.offset.0
+            })
+        };
+        let is_ahead = |row: &&OutcomeRow| {
+            let lane = state.lanes.get(&row.plugin);
+            lane.is_some_and(|lane| offset(row.event).is_some_and(|at| at > lane.cursor.0))
+        };
+        state.outcomes.iter().filter(is_ahead).cloned().collect()
+    }
+}
+
+fn end(state: &State) -> Offset {
+    state.log.last().map(|row| row.offset).unwrap_or_default()
+}
+
+impl Store for Opened {
+    fn snapshot(&self) -> BoxFuture<'_, Result<Snapshot>> {
+        Box::pin(async {
+            let state = self.read();
+            Ok(Snapshot {
+                epoch: self.epoch,
+                site: state.site.clone(),
+                ledger: state.ledger.clone(),
+                log: LogEnd {
+                    start: Offset(0),
+                    end: end(&state),
+                },
+                lanes: state.lanes.values().cloned().collect(),
+                attempts: state.attempts.values().cloned().collect(),
+                ahead: self.ahead(&state),
+                workers: state.workers.values().cloned().collect(),
+            })
+        })
+    }
+
+    fn bind_site(&self, url: String) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move {
+            self.write(|state| match &state.site {
+                Some(bound) if *bound != url && !self.has(Flaw::AnySite) => {
+                    let bound = bound.clone();
+                    Err(Error::OtherSite { bound, asked: url })
+                }
+                _ => {
+                    state.site = Some(url);
+                    Ok(())
+                }
+            })
+        })
+    }
+
+    fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended>> {
+        Box::pin(async move {
+            if self.has(Flaw::HalfWhenDropped) {
+                let mut events = append.events.into_iter();
+                if let Some((event, late)) = events.next() {
+                    self.write(|state| self.push(state, &event, late))?;
+                    tokio::task::yield_now().await;
+                }
+                for (event, late) in events {
+                    self.write(|state| self.push(state, &event, late))?;
+                }
+                return self.write(|state| {
+                    self.change_ledger(state, append.ledger);
+                    Ok(Appended { end: end(state) })
+                });
+            }
+            if self.has(Flaw::DuplicateLeavesLedger) {
+                self.write(|state| {
+                    self.change_ledger(state, append.ledger.clone());
+                    Ok(())
+                })?;
+            }
+            self.write(|state| {
+                for (event, late) in &append.events {
+                    self.push(state, event, *late)?;
+                }
+                self.change_ledger(state, append.ledger);
+                Ok(Appended { end: end(state) })
+            })
+        })
+    }
+
+    fn record(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<Recorded>> {
+        Box::pin(async move { self.write(|state| self.apply(state, changes)) })
+    }
+
+    fn rows(&self, after: Offset, limit: usize) -> BoxFuture<'_, Result<Vec<Row>>> {
+        Box::pin(async move {
+            let limit = limit.saturating_add(self.has(Flaw::LimitByOne).into());
+            let state = self.read();
+            let later = state.log.iter().filter(|row| row.offset > after);
+            Ok(later.take(limit).cloned().collect())
+        })
+    }
+
+    fn event(&self, id: EventId) -> BoxFuture<'_, Result<Option<Row>>> {
+        Box::pin(async move {
+            let state = self.read();
+            Ok(state.log.iter().find(|row| row.event.id == id).cloned())
+        })
+    }
+
+    fn fate(&self, id: EventId) -> BoxFuture<'_, Result<(Vec<OutcomeRow>, Vec<Attempt>)>> {
+        Box::pin(async move {
+            let state = self.read();
+            let outcomes = state.outcomes.iter().filter(|row| row.event == id);
+            let attempts = state.attempts.values().filter(|row| row.event == id);
+            Ok((outcomes.cloned().collect(), attempts.cloned().collect()))
+        })
+    }
+
+    fn latest(
+        &self,
+        plugin: Option<PluginId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {
+        Box::pin(async move {
+            let mut outcomes = self.read().outcomes.clone();
+            if self.has(Flaw::LatestByEvent) {
+                outcomes.sort_by_key(|row| row.event);
+            }
+            let wanted = |row: &OutcomeRow| {
+                self.has(Flaw::LatestOfAll) || plugin.as_ref().is_none_or(|p| row.plugin == *p)
+            };
+            let newest = outcomes.into_iter().rev().filter(wanted);
+            Ok(newest.take(limit).collect())
+        })
+    }
+}
