@@ -38,8 +38,8 @@ impl Recipe {
             .append(true)
             .open(&self.log)
             .with_context(|| format!("cannot open {}", self.log.display()))?;
-        let mut command = self.command("run");
-        command.args(arguments).stdout(log.try_clone()?).stderr(log);
+        let mut command = self.command("run", arguments);
+        command.stdout(log.try_clone()?).stderr(log);
         // A group of its own, so that a signal to the test's group is not one to it.
         command.process_group(0).kill_on_drop(true);
         let child = command
@@ -50,8 +50,7 @@ impl Recipe {
     /// Runs another command of the binary to its end; returns what it wrote on stdout.
     pub(crate) async fn ask(&self, command: &str, arguments: &[&str]) -> Result<String> {
         let output = self
-            .command(command)
-            .args(arguments)
+            .command(command, arguments)
             .output()
             .await
             .with_context(|| format!("cannot start {}", self.binary.display()))?;
@@ -73,7 +72,8 @@ impl Recipe {
         let from = lines.len().saturating_sub(40);
         lines.get(from..).unwrap_or_default().join("\n")
     }
-    fn command(&self, name: &str) -> Command {
+    /// The configuration comes last: a command of two words takes it after the second.
+    fn command(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         // A developer's own settings have no say in a test.
         let own = std::env::vars_os().map(|(name, _)| name);
@@ -82,6 +82,7 @@ impl Recipe {
         }
         command
             .arg(name)
+            .args(arguments)
             .arg("--config")
             .arg(&self.config)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
