@@ -17,6 +17,7 @@ mod error;
 mod info;
 mod mend;
 mod page;
+mod pieces;
 mod query;
 mod read;
 mod settings;

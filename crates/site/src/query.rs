@@ -77,20 +77,18 @@ impl Query {
             Self::Ids(ids) => ids.len(),
         }
     }
+    /// Returns the lowest id an answer may hold.
+    pub(crate) fn least(&self) -> EventId {
+        match self {
+            Self::Newest => EventId(1),
+            Self::Ranges { least, .. } => *least,
+            Self::Ids(ids) => ids.iter().min().copied().unwrap_or_default(),
+        }
+    }
     /// Returns the arguments of api3's `read`.
     pub(crate) fn arguments(&self, fields: &[&str]) -> Value {
         let newest_first = matches!(self, Self::Newest);
-        let direction = if newest_first { "desc" } else { "asc" };
-        json!({
-            "type": "EventLogEntry",
-            "return_fields": fields,
-            "filters": {"logical_operator": "and", "conditions": self.conditions()},
-            "return_only": "active",
-            "paging": {"entities_per_page": self.limit(), "current_page": 1},
-            "sorts": [{"field_name": "id", "direction": direction}],
-            "api_return_image_urls": true,
-            "return_paging_info_without_counts": false,
-        })
+        arguments(fields, &self.conditions(), self.limit(), newest_first)
     }
     fn conditions(&self) -> Vec<Value> {
         match self {
@@ -119,6 +117,47 @@ impl Query {
             }
         }
     }
+}
+
+/// The rows of a query within bounds of ids, ascending.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window<'a> {
+    pub(crate) query: &'a Query,
+    /// The first id.
+    pub(crate) least: EventId,
+    /// The last id; none where it is open.
+    pub(crate) most: Option<EventId>,
+    pub(crate) limit: usize,
+}
+
+impl Window<'_> {
+    /// Tells whether an answer may hold a row with this id.
+    pub(crate) fn asks_for(&self, id: EventId) -> bool {
+        let inside = id >= self.least && self.most.is_none_or(|most| id <= most);
+        inside && self.query.asks_for(id)
+    }
+    /// Returns the arguments of api3's `read`. The bounds are told by relations whose meaning
+    /// at their ends is sure.
+    pub(crate) fn arguments(&self, fields: &[&str]) -> Value {
+        let mut conditions = vec![at_least(self.least)];
+        conditions.extend(self.most.map(|most| id("less_than", &[most.next()])));
+        conditions.extend(self.query.conditions());
+        arguments(fields, &conditions, self.limit, false)
+    }
+}
+
+fn arguments(fields: &[&str], conditions: &[Value], limit: usize, newest_first: bool) -> Value {
+    let direction = if newest_first { "desc" } else { "asc" };
+    json!({
+        "type": "EventLogEntry",
+        "return_fields": fields,
+        "filters": {"logical_operator": "and", "conditions": conditions},
+        "return_only": "active",
+        "paging": {"entities_per_page": limit, "current_page": 1},
+        "sorts": [{"field_name": "id", "direction": direction}],
+        "api_return_image_urls": true,
+        "return_paging_info_without_counts": false,
+    })
 }
 
 /// Builds the body of a call. The key goes into it and nowhere else.

@@ -1,26 +1,18 @@
-//! The reads of the event log, whole or in pieces.
-//!
-//! A page that cannot be parsed must not stop the stream. It is asked for again in pieces:
-//! first the ids alone, by the same query; then the rows of those ids, in halves down to one.
-//! So the list of ids, and with it what is *absent*, comes from one answer to one query, as in
-//! the usual case, and the pieces only fill in what the rows say. A listed row that is gone
-//! when its piece is asked for makes the whole read fail: the follower must not take a page
-//! that lacks it for a complete one.
+//! The reads of the event log.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use slated_model::{Event, EventId, Head};
+use serde_json::Value;
+use slated_model::{Event, EventId};
 
 use crate::client::{Answer, too_long};
 use crate::page::{self, Fault};
-use crate::query::{FIELDS, HEAD};
+use crate::query::FIELDS;
 use crate::{Client, Error, Query};
 
 /// How many ids are asked for by name in one request; the official client's page.
-const IDS_AT_ONCE: usize = 500;
-/// How much of an unreadable row is kept, in bytes.
-const KEPT: usize = 1 << 20;
+pub(crate) const IDS_AT_ONCE: usize = 500;
 
 /// What a read brought.
 #[derive(Clone, Debug)]
@@ -43,12 +35,15 @@ pub struct Page {
 
 /// What a read has gathered so far.
 #[derive(Default)]
-struct Tally {
-    events: Vec<Event>,
+pub(crate) struct Tally {
+    pub(crate) events: Vec<Event>,
     lenient: bool,
     requests: u32,
     bytes: u64,
 }
+
+/// What is wrong with a body that cannot be parsed, and the body if it was kept.
+pub(crate) type Garbled = (Fault, Option<Vec<u8>>);
 
 impl Client {
     /// Reads rows of the event log: one request, but for the two exceptions below.
@@ -113,121 +108,23 @@ impl Client {
         }
     }
 
-    /// Asks for the ids of a page, then for their rows in halves.
-    async fn pieces(&self, query: &Query, tally: &mut Tally) -> Result<(), Error> {
-        let body = self.body(query, &["id"], tally).await?;
-        let listed = body.and_then(|body| page::ids(&body));
-        let listed = listed.map_err(|fault| self.fault(fault))?;
-        self.fits(query, listed.iter().copied())?;
-        let mut unread = Vec::new();
-        let mut pieces = Vec::new();
-        push_halves(&mut pieces, &listed);
-        while let Some(ids) = pieces.pop() {
-            let alone = match ids.as_slice() {
-                [id] => Some(*id),
-                _ => None,
-            };
-            match self.rows(&Query::Ids(ids.clone()), &FIELDS, tally).await? {
-                Ok(events) => {
-                    for id in ids {
-                        let row = events.iter().find(|event| event.id == id);
-                        tally
-                            .events
-                            .push(row.cloned().ok_or_else(|| self.went_away(id))?);
-                    }
-                }
-                Err(fault) => match alone {
-                    None => push_halves(&mut pieces, &ids),
-                    Some(id) => {
-                        let text = self.damaged_text(id, fault, tally).await?;
-                        unread.push(id);
-                        tally.events.push(Event::unreadable(id, text));
-                    }
-                },
-            }
-        }
-        self.heads(&unread, tally).await
-    }
-
-    /// Refuses an answer to another question, such as one that a gateway kept: what it
-    /// lacks says nothing about the site.
-    fn fits(&self, query: &Query, mut ids: impl Iterator<Item = EventId>) -> Result<(), Error> {
-        match ids.find(|id| !query.asks_for(*id)) {
-            None => Ok(()),
-            Some(id) => Err(self.not_understood(
-                format!("it answers with event {id}, which was not asked for"),
-                "look for a gateway in between that keeps answers",
-            )),
-        }
-    }
-
-    fn went_away(&self, id: EventId) -> Error {
-        self.down(
-            format!("event {id} went away while a damaged page was read in pieces"),
-            "nothing was lost: the same is asked again",
-        )
-    }
-
-    /// Returns the text of a row that cannot be read. One that seems cut is asked for once
-    /// more: it counts as damaged only if it comes the same again, since a line that breaks
-    /// looks just so.
-    async fn damaged_text(
-        &self,
-        id: EventId,
-        (fault, body): Garbled,
-        tally: &mut Tally,
-    ) -> Result<String, Error> {
-        if let Fault::Garbled { cut: true, .. } = fault {
-            let again = self.body(&Query::Ids(vec![id]), &FIELDS, tally).await?;
-            if again.ok() != body {
-                return Err(self.fault(fault));
-            }
-        }
-        Ok(match body {
-            Some(body) => {
-                let kept = body.get(..KEPT).unwrap_or(&body);
-                String::from_utf8_lossy(kept).into_owned()
-            }
-            // Nothing of it was kept; say why where its text would stand.
-            None => match fault {
-                Fault::Garbled { why, .. } => why,
-                _ => String::new(),
-            },
-        })
-    }
-
-    /// Fills in the heads of rows that cannot be read, as far as the site tells them alone:
-    /// which callbacks want such a row can then still be decided.
-    async fn heads(&self, unread: &[EventId], tally: &mut Tally) -> Result<(), Error> {
-        for some in unread.chunks(IDS_AT_ONCE) {
-            // What cannot be read here stays unknown.
-            let Ok(heads) = self.rows(&Query::Ids(some.to_vec()), &HEAD, tally).await? else {
-                continue;
-            };
-            for head in heads.into_iter().filter(Event::is_readable) {
-                let row = tally.events.iter_mut().find(|event| event.id == head.id);
-                if let Some(row) = row.filter(|row| row.head == Head::default()) {
-                    row.head = head.head;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Makes one request for rows. The inner error is a page that cannot be parsed.
-    async fn rows(
+    pub(crate) async fn rows(
         &self,
         query: &Query,
         fields: &[&str],
         tally: &mut Tally,
     ) -> Result<Result<Vec<Event>, Garbled>, Error> {
-        let body = match self.body(query, fields, tally).await? {
+        let body = match self.body(&query.arguments(fields), tally).await? {
             Ok(body) => body,
             Err(fault) => return Ok(Err((fault, None))),
         };
         match page::rows(&body) {
             Ok(rows) => {
-                self.fits(query, rows.events.iter().map(|event| event.id))?;
+                let mut ids = rows.events.iter().map(|event| event.id);
+                if let Some(id) = ids.find(|id| !query.asks_for(*id)) {
+                    return Err(self.other_question(id));
+                }
                 tally.lenient |= rows.lenient;
                 Ok(Ok(rows.events))
             }
@@ -237,15 +134,13 @@ impl Client {
     }
 
     /// Makes one request. The inner error is a body that is too long.
-    async fn body(
+    pub(crate) async fn body(
         &self,
-        query: &Query,
-        fields: &[&str],
+        arguments: &Value,
         tally: &mut Tally,
     ) -> Result<Result<Vec<u8>, Fault>, Error> {
         tally.requests += 1;
-        let arguments = query.arguments(fields);
-        Ok(match self.post("read", &arguments, true).await? {
+        Ok(match self.post("read", arguments, true).await? {
             Answer::Whole(body) => {
                 tally.bytes += body.len() as u64;
                 Ok(body)
@@ -253,17 +148,13 @@ impl Client {
             Answer::TooLong => Err(too_long(self.body_limit())),
         })
     }
-}
 
-/// What is wrong with a body, and the body if it was kept.
-type Garbled = (Fault, Option<Vec<u8>>);
-
-/// Puts the halves of a list on a stack, the first on top. A single id is its own half.
-fn push_halves(stack: &mut Vec<Vec<EventId>>, ids: &[EventId]) {
-    let (first, second) = ids.split_at(ids.len().div_ceil(2));
-    for half in [second, first] {
-        if !half.is_empty() {
-            stack.push(half.to_vec());
-        }
+    /// Refuses an answer to another question, such as one that a gateway kept: what it
+    /// lacks says nothing about the site.
+    pub(crate) fn other_question(&self, id: EventId) -> Error {
+        self.not_understood(
+            format!("it answers with event {id}, which was not asked for"),
+            "look for a gateway in between that keeps answers",
+        )
     }
 }
