@@ -8,7 +8,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::process::{Child, Command};
 
 /// How a daemon is started.
@@ -93,10 +94,6 @@ impl Recipe {
 }
 
 impl Daemon {
-    /// Returns its process id while it runs.
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.child.id()
-    }
     /// Returns how it ended, if it has.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.child
@@ -112,10 +109,7 @@ impl Daemon {
     }
     /// Sends SIGTERM and waits until it is gone.
     pub(crate) async fn terminate(mut self, limit: Duration) -> Result<ExitStatus> {
-        let id = self
-            .pid()
-            .and_then(|pid| i32::try_from(pid).ok())
-            .and_then(Pid::from_raw);
+        let id = self.child.id().and_then(process);
         let id = id.context("the daemon was gone before it was asked to end")?;
         kill_process(id, Signal::TERM).context("cannot signal the daemon")?;
         let ended = tokio::time::timeout(limit, self.child.wait()).await;
@@ -125,14 +119,22 @@ impl Daemon {
     }
 }
 
+/// Tells whether there is a process of this id.
+pub(crate) fn is_there(pid: u32) -> bool {
+    process(pid).is_some_and(|id| test_kill_process(id).is_ok())
+}
+
 /// Kills a process that may be gone already.
 pub(crate) fn kill9(pid: u32) -> Result<()> {
-    let id = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let id = id.with_context(|| format!("{pid} is no process id"))?;
+    let id = process(pid).with_context(|| format!("{pid} is no process id"))?;
     match kill_process(id, Signal::KILL) {
-        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot kill process {pid}")),
     }
+}
+
+fn process(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ impl World {
             } if id.stem() == plugin => Some(*pid),
             _ => None,
         });
-        let Some(pid) = last.filter(|pid| is_alive(*pid)) else {
+        let Some(pid) = last.filter(|pid| daemon::is_there(*pid)) else {
             return Ok(false);
         };
         self.mark(&Line::WorkerKilled { pid })?;
@@ -321,14 +321,6 @@ impl World {
     fn explained<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| anyhow!("{error:#}\nthe daemon's log ends:\n{}", self.log()))
     }
-}
-
-/// Tells whether a process runs; one that ended and was not yet waited for does not.
-fn is_alive(pid: u32) -> bool {
-    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    state
-        .rsplit_once(") ")
-        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 #[cfg(test)]

@@ -28,9 +28,13 @@ pub fn judge(history: &History) -> Verdict {
         let owed = case.owed(lane, bodies);
         case.repeats(lane, &owed, &mut verdict);
         case.order(lane, &owed, &mut verdict);
-        delays.extend(case.delays(&owed));
+        let mut of_lane = case.delays(&owed);
+        verdict
+            .delays
+            .insert(lane.plugin.clone(), Delay::of(&mut of_lane));
+        delays.extend(of_lane);
     }
-    verdict.delay = Delay::of(delays);
+    verdict.delay = Delay::of(&mut delays);
     verdict
 }
 

@@ -8,7 +8,7 @@ use slated_model::{AttributeRule, CallbackId, EventId, Matcher, PluginId};
 
 use super::{FaultKind, History, Lane, Line, Record, Recorded, Shown, Start, Verdict, judge};
 
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 40;
 const BEFORE: u64 = 100;
 
 fn id(name: &str) -> PluginId {
@@ -564,6 +564,41 @@ fn a_verdict_reads_well() {
         verdict
     );
     assert!(clean_and_empty().kept(0).is_ok() && clean_and_empty().kept(1).is_err());
+}
+
+#[test]
+fn delays_are_told_for_each_plugin() {
+    let (a, b) = (id("a"), id("b"));
+    let lane =
+        |plugin: &PluginId| Lane::new(plugin.clone()).wants(callback("f"), Matcher::everything());
+    let body = |plugin: &PluginId, event: u64, late: u64| {
+        let run = plugin.stem();
+        [
+            Line::start(plugin, run, event, &callback("f"), event, 100 + late),
+            Line::end(run, event, true, 9_999),
+        ]
+    };
+    let bodies = [
+        body(&a, 1, 5),
+        body(&b, 1, 900),
+        body(&a, 2, 7),
+        body(&b, 2, 950),
+    ];
+    let verdict = judge(&History {
+        shown: vec![Shown::new(1, 100, ""), Shown::new(2, 100, "")],
+        lanes: vec![lane(&a), lane(&b)],
+        journal: bodies.into_iter().flatten().collect(),
+        ..History::default()
+    });
+    assert!(verdict.is_clean(), "{verdict}");
+    assert_eq!(
+        (verdict.delays[&a].p50_ms, verdict.delays[&a].max_ms),
+        (5, 7)
+    );
+    assert_eq!(
+        (verdict.delays[&b].p50_ms, verdict.delay.max_ms),
+        (900, 950)
+    );
 }
 
 fn clean_and_empty() -> Verdict {

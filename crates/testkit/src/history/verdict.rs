@@ -24,8 +24,10 @@ pub struct Verdict {
     pub bodies: usize,
     /// Bodies that rightly ran again.
     pub repeats: Repeats,
-    /// From an event's visibility to its first body in each plugin.
+    /// From an event's visibility to its first body in a plugin, over all plugins.
     pub delay: Delay,
+    /// The same for each plugin alone: what one suffers from another.
+    pub delays: BTreeMap<PluginId, Delay>,
     /// What was not kept.
     pub faults: Vec<Fault>,
 }
@@ -119,7 +121,7 @@ impl Verdict {
 
 impl Delay {
     /// Reads the percentiles off all delays.
-    pub(super) fn of(mut delays: Vec<u64>) -> Self {
+    pub(super) fn of(delays: &mut [u64]) -> Self {
         delays.sort_unstable();
         let rank = |percent: usize| {
             let at = (delays.len() * percent).div_ceil(100).saturating_sub(1);
