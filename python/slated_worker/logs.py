@@ -2,6 +2,8 @@
 file and mail with the fields the Python daemon's formats know."""
 
 import logging
+import os
+import sys
 import traceback
 
 from slated_worker import channel as channels
@@ -16,6 +18,7 @@ class FrameHandler(logging.Handler):
     def __init__(self, channel):
         logging.Handler.__init__(self)
         self._channel = channel
+        self._pid = os.getpid()
         self.seq = None
 
     def emit(self, record):
@@ -33,6 +36,10 @@ class FrameHandler(logging.Handler):
             text += "\n" + record.exc_text
         if record.stack_info:
             text += "\n" + texts.safe_str(record.stack_info)
+        if os.getpid() != self._pid:
+            # A forked child has no part in the protocol, but its words are heard.
+            sys.stderr.write("%s %s: %s\n" % (record.levelname, record.name, texts.masked(text)))
+            return
         message = {
             "type": "log",
             "level": max(0, int(record.levelno)),

@@ -9,6 +9,9 @@ const NOISE: usize = 64 * 1024;
 /// How much is written at once, at least where more waits.
 const BATCH: usize = 64 * 1024;
 
+/// How many messages wait to be taken.
+pub(crate) const HEARD: usize = 64;
+
 /// What was heard on the inward pipe.
 #[derive(Debug)]
 pub(crate) enum Heard {
@@ -20,6 +23,13 @@ pub(crate) enum Heard {
     Broken(String),
     /// The other side closed its end; nothing follows.
     End,
+}
+
+impl Heard {
+    /// Tells whether nothing follows.
+    pub(crate) const fn is_last(&self) -> bool {
+        matches!(self, Self::Broken(_) | Self::End)
+    }
 }
 
 /// Writes lines until there are no more or nobody reads them, then hangs up.

@@ -127,7 +127,7 @@ impl Worker {
         offer_to_oom_killer(pid);
 
         let (line_sender, lines) = mpsc::channel(ORDERS + 2);
-        let (heard_sender, heard) = mpsc::channel(64);
+        let (heard_sender, heard) = mpsc::channel(pipes::HEARD);
         let (printed_sender, printed) = mpsc::channel(256);
         let (orders_sender, orders) = mpsc::channel(ORDERS);
         let kept = Kept::default();

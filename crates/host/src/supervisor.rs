@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::group::Group;
 use crate::handle::{Handle, Order};
 use crate::ladder::{Ladder, Rung};
-use crate::pipes::Heard;
+use crate::pipes::{HEARD, Heard};
 use crate::spawn::{CallLimits, Spawn, WorkerId};
 use crate::stderr::Kept;
 use crate::tracker::Tracker;
@@ -39,8 +39,8 @@ pub(crate) struct Supervisor {
     reports: mpsc::Sender<(WorkerId, Report)>,
     group: Group,
     kept: Kept,
-    /// To the writing task; `None` after the goodbye.
-    lines: Option<mpsc::Sender<Vec<u8>>>,
+    /// To the writing task.
+    lines: mpsc::Sender<Vec<u8>>,
     kill: CancellationToken,
     phase: Phase,
     tracker: Tracker,
@@ -79,7 +79,7 @@ impl Supervisor {
             reports,
             group,
             kept,
-            lines: Some(lines),
+            lines,
             kill: handle.kill.clone(),
             phase: Phase::Starting {
                 until: Instant::now() + spawn.limits.init,
@@ -102,6 +102,7 @@ impl Supervisor {
         mut printed: mpsc::Receiver<String>,
     ) {
         let kill = self.kill.clone();
+        let unheard = self.reports.clone();
         let mut killed = false;
         let mut hearing = true;
         let mut ordered = true;
@@ -117,10 +118,17 @@ impl Supervisor {
                     self.end(Why::Killed, Duration::ZERO);
                     Ok(())
                 }
-                () = at(due), if due.is_some() => self.look_at_the_clock().await,
+                () = unheard.closed() => Err(Unheard),
+                () = at(due), if due.is_some() => {
+                    // What has arrived counts, even if it was not taken in time.
+                    match self.catch_up(&mut heard, &mut hearing).await {
+                        Ok(()) => self.look_at_the_clock().await,
+                        unheard => unheard,
+                    }
+                }
                 next = heard.recv(), if hearing => {
                     let next = next.unwrap_or(Heard::End);
-                    hearing = !matches!(next, Heard::End | Heard::Broken(_));
+                    hearing = !next.is_last();
                     self.hear(next).await
                 }
                 order = orders.recv(), if room => {
@@ -167,7 +175,7 @@ impl Supervisor {
         }
         let until = Instant::now() + DRAIN;
         while hearing && let Ok(Some(next)) = timeout_at(until, heard.recv()).await {
-            hearing = !matches!(next, Heard::End | Heard::Broken(_));
+            hearing = !next.is_last();
             self.hear(next).await?;
         }
         while let Ok(Some(line)) = timeout_at(until, printed.recv()).await {
@@ -192,6 +200,20 @@ impl Supervisor {
             stack: self.stack.take().or_else(|| self.kept.take_stack()),
         };
         self.report(Report::Exited(Box::new(exit))).await
+    }
+
+    /// Takes in the messages that wait.
+    async fn catch_up(
+        &mut self,
+        heard: &mut mpsc::Receiver<Heard>,
+        hearing: &mut bool,
+    ) -> Result<(), Unheard> {
+        for _ in 0..HEARD {
+            let Ok(next) = heard.try_recv() else { break };
+            *hearing = !next.is_last();
+            self.hear(next).await?;
+        }
+        Ok(())
     }
 
     async fn report(&self, report: Report) -> Result<(), Unheard> {
@@ -232,9 +254,7 @@ impl Supervisor {
     }
 
     fn write(&mut self, line: Vec<u8>) {
-        if let Some(lines) = &self.lines
-            && let Err(mpsc::error::TrySendError::Full(_)) = lines.try_send(line)
-        {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.lines.try_send(line) {
             self.end(
                 Why::Protocol("it does not read its pipe".into()),
                 Duration::ZERO,

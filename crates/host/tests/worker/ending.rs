@@ -88,8 +88,6 @@ async fn a_worker_nobody_listens_to_ends() {
     player.send(&[ACT], &json!({"do": "hang"}));
     let pid = player.handle().pid();
     player.reports.close();
-    player.handle().kill();
-    drop(player);
     gone(pid).await;
 }
 

@@ -132,7 +132,8 @@ async fn a_client_that_does_not_import_is_said_so() {
 
 #[tokio::test]
 async fn a_plugin_that_never_gets_ready_is_ended_with_its_stack() {
-    let init = Duration::from_millis(400);
+    // Long enough for a busy machine to get as far as the plugin.
+    let init = Duration::from_secs(3);
     let stage = Stage::new()
         .await
         .var("MISBEHAVE_AT_LOAD", "hang")
