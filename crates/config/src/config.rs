@@ -216,7 +216,7 @@ impl Config {
                     let list: Vec<_> = several.iter().map(ToString::to_string).collect();
                     let list = list.join("` and `");
                     errors.push(
-                        one(format!("`{key}` names two plugins: `{list}`"))
+                        one(format!("`{key}` names more than one plugin: `{list}`"))
                             .hint("write the one that is meant"),
                     );
                 }

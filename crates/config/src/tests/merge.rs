@@ -85,7 +85,7 @@ fn a_stem_that_names_two_plugins_is_an_error_listing_both() {
     let both = known(&["shots/mail", "/srv/notes/mail"]);
     assert_eq!(
         config.check_names(&both).unwrap_err().to_string(),
-        "slated.toml:12: `plugin.\"mail\"` names two plugins: `shots/mail` and `/srv/notes/mail` \
+        "slated.toml:12: `plugin.\"mail\"` names more than one plugin: `shots/mail` and `/srv/notes/mail` \
          (write the one that is meant)"
     );
 
