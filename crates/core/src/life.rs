@@ -176,7 +176,7 @@ impl Life {
             Input::Exited { generation } => self.exited(now, generation, &mut out),
             Input::Tick => {}
         }
-        if self.start_at.is_some_and(|at| at <= now) {
+        if self.has_room() && self.start_at.is_some_and(|at| at <= now) {
             self.start_at = None;
             self.start(&mut out);
         }
@@ -184,8 +184,9 @@ impl Life {
     }
 
     /// Returns when the next [`Input::Tick`] is due.
-    pub const fn wake_at(&self) -> Option<Mono> {
-        self.start_at
+    pub fn wake_at(&self) -> Option<Mono> {
+        // Without room it is an exit that lets the next one start, not time.
+        self.start_at.filter(|_| self.has_room())
     }
 
     /// Returns what the plugin is doing.
@@ -221,21 +222,25 @@ impl Life {
         self.rest = None;
         self.deaths.clear();
         self.unlucky = 0;
-        // A process that was starting has read older content.
+        // A process that is still starting has read older content.
         if let Some(next) = &mut self.next {
             dismiss(next, out);
-            self.start_at = None;
-            return;
         }
-        if let Some(current) = &mut self.current {
-            if !current.ready || self.reload == Reload::StopFirst {
-                dismiss(current, out);
-            }
-            if current.leaving {
-                return;
-            }
+        if let Some(current) = &mut self.current
+            && (!current.ready || self.reload == Reload::StopFirst)
+        {
+            dismiss(current, out);
         }
         self.start_at = Some(now);
+    }
+
+    /// Tells whether another process may be started: there are never more than two, and those of a
+    /// plugin that owns a port never meet.
+    const fn has_room(&self) -> bool {
+        match self.reload {
+            Reload::NewFirst => self.next.is_none(),
+            Reload::StopFirst => self.next.is_none() && self.current.is_none(),
+        }
     }
 
     fn end(&mut self, rest: State, out: &mut Vec<Effect>) {

@@ -7,7 +7,7 @@ use crate::{CallbackId, EventId, Failure, Offset, Outcome, PluginId};
 /// One change of what a start reads.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A lane is new, or anything but its cursor changed.
+    /// A lane is new, or anything but its cursor changed: a lane that stands keeps its cursor.
     Lane(LaneRow),
     /// A lane's cursor moved. Never backwards.
     Cursor {

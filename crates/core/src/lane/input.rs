@@ -50,6 +50,9 @@ pub enum Input {
     SiteRead,
     /// A person, or a changed or touched file, ends a hold.
     Resume,
+    /// The daemon ends: nothing more is sent, and what only this process knows (the cursor past
+    /// what matched nothing, the back-off that went by) is put on record.
+    Close,
     /// Time went by.
     Tick,
 }

@@ -203,6 +203,7 @@ impl Lane {
             }
             Input::SiteRead => self.site_read(at),
             Input::Resume => self.resume(at, &mut out),
+            Input::Close => self.close(at, &mut out),
             // An answer to an older question is no news.
             Input::Rows { .. } | Input::Tick => {}
         }
@@ -277,6 +278,10 @@ impl Lane {
     pub fn is_busy(&self) -> bool {
         !self.flights.is_empty()
     }
+    /// Returns the event of a frame that is under way.
+    pub fn event_of(&self, seq: u64) -> Option<EventId> {
+        self.flights.iter().find(|f| f.seq == seq).map(|f| f.event)
+    }
     /// Returns the callbacks of the worker in use.
     pub fn callbacks(&self) -> Option<&[CallbackSpec]> {
         self.callbacks.as_deref()
@@ -312,13 +317,28 @@ impl Lane {
             self.row.floor = None;
             self.row.owed.clear();
             changes.push(Change::Lane(self.row()));
-        } else {
-            changes.push(Change::Cursor {
-                plugin: self.row.plugin.clone(),
-                cursor,
-            });
         }
+        changes.push(Change::Cursor {
+            plugin: self.row.plugin.clone(),
+            cursor,
+        });
         changes
+    }
+
+    fn close(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
+        self.retired = true;
+        let asides = self.aside.values_mut().map(|a| &mut a.trial);
+        let trials = self.in_place.iter_mut().chain(asides);
+        let changes = trials.filter_map(|trial| {
+            trial
+                .wait_on(at.now)
+                .then(|| Change::Attempt(trial.attempt.clone()))
+        });
+        let changes = changes.collect();
+        let changes = self.with_cursor(at, changes);
+        if !changes.is_empty() {
+            self.record(changes, out);
+        }
     }
 
     fn flush_cursor(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {

@@ -43,7 +43,11 @@ impl Disk {
     fn write(&mut self, changes: Vec<Change>) {
         for change in changes {
             match change {
-                Change::Lane(row) => self.row = Some(row),
+                // As the store does it: a lane that stands keeps its cursor.
+                Change::Lane(row) => {
+                    let cursor = self.row.as_ref().map_or(row.cursor, |r| r.cursor);
+                    self.row = Some(LaneRow { cursor, ..row });
+                }
                 Change::Cursor { cursor, .. } => {
                     let row = self.row.as_mut().unwrap();
                     assert!(cursor >= row.cursor, "the cursor went back");
@@ -381,6 +385,20 @@ fn a_transient_failure_is_retried_aside_and_the_lane_goes_on() {
     w.fine();
     assert!(matches!(w.outcome(101, "f"), Some(Outcome::Done { .. })));
     assert!(w.disk.attempts.is_empty());
+}
+
+#[test]
+fn a_clean_end_records_the_cursor_and_the_back_off_that_went_by() {
+    let mut w = World::new(vec![spec(0, "f", "A", false)], &["A", "B", "B"]);
+    w.fail(Some(Cause::Transient), false);
+    let left = |w: &World| w.disk.attempts.values().next().unwrap().left_ms;
+    let before = left(&w);
+    w.now = w.now + Duration::from_secs(3);
+    w.step(Input::Close);
+    assert_eq!(left(&w), before - 3000);
+    assert_eq!(w.disk.row.as_ref().unwrap().cursor, Offset(3));
+    w.pass(Duration::from_mins(1));
+    assert!(w.frames.is_empty(), "nothing is sent any more");
 }
 
 #[test]

@@ -79,6 +79,15 @@ impl Trial {
         self.attempt.aside = aside;
     }
 
+    /// Brings the record up to date with the back-off that went by. Tells whether it changed.
+    pub(super) fn wait_on(&mut self, now: Mono) -> bool {
+        let passed = millis(now.since(self.written));
+        self.attempt.since_ms += passed;
+        self.attempt.left_ms = millis(now.until(self.due));
+        self.written = now;
+        passed > 0
+    }
+
     /// Begins anew, after a person or an edit ended a hold.
     pub(super) fn renew(&mut self, now: Mono) {
         self.attempt.failed = 0;

@@ -74,14 +74,7 @@ fn a_broken_edit_keeps_the_old_code_or_ends_it() {
             if keeps { State::Running } else { State::Broken }
         );
         assert!(l.is_broken());
-        assert_eq!(
-            l.step(at(2), Input::Load),
-            if keeps {
-                vec![Effect::Start(3)]
-            } else {
-                vec![]
-            }
-        );
+        assert_eq!(l.step(at(2), Input::Load), [Effect::Start(3)]);
     }
 }
 

@@ -1,0 +1,58 @@
+//! The command line: what can be asked of slated.
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Parser, Subcommand};
+
+use crate::commands::{demo, events, plugin, run, sim, status};
+use crate::error::CommandError;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Follow the event log of a Flow Production Tracking site and hand every event to plugins
+///
+/// Each plugin runs in a process of its own, gets every event it asked for, in order, and what
+/// became of it is on record.
+///
+/// Begin with `slated demo`: it needs no site.
+#[derive(Parser)]
+#[command(name = "slated", version, styles = STYLES, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Args),
+    Status(status::Args),
+    Plugin(plugin::Args),
+    Events(events::Args),
+    Sim(sim::Args),
+    Demo(demo::Args),
+}
+
+/// Does what the command line asks.
+pub(crate) fn run() -> Result<(), CommandError> {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| CommandError::internal(format!("cannot start: {e}")))?;
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => Box::pin(run::run(args)).await,
+            Command::Status(args) => status::run(args).await,
+            Command::Plugin(args) => plugin::run(args).await,
+            Command::Events(args) => events::run(args).await,
+            Command::Sim(args) => Box::pin(sim::run(args)).await,
+            Command::Demo(args) => Box::pin(demo::run(args)).await,
+        }
+    });
+    // What is still blocked (a read of a terminal, a slow disk) must not keep us.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result
+}

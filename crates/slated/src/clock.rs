@@ -1,0 +1,42 @@
+//! The only place that reads clocks: decisions get time as a parameter.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use slated_core::Mono;
+
+/// A clock that never goes back, and the wall's for people.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// Starts at zero.
+    pub(crate) fn start() -> Self {
+        Self {
+            origin: Instant::now(),
+        }
+    }
+    /// Returns the moment.
+    pub(crate) fn now(self) -> Mono {
+        Mono(self.origin.elapsed())
+    }
+    /// Returns the instant of a moment, for timers.
+    pub(crate) fn instant(self, at: Mono) -> tokio::time::Instant {
+        let far = Duration::from_hours(24);
+        tokio::time::Instant::from_std(self.origin + at.0.min(self.origin.elapsed() + far))
+    }
+}
+
+/// Returns milliseconds since 1970 by the wall clock, for people to read.
+pub(crate) fn wall_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Returns a seed for jitter.
+pub(crate) fn seed() -> u64 {
+    fastrand::u64(..)
+}

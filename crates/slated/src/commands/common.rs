@@ -1,0 +1,56 @@
+//! What several commands share: finding the configuration, asking the daemon or the store.
+
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use slated_config::{Config, Loaded, System};
+use slated_store::Sqlite;
+
+use crate::error::CommandError;
+use crate::web::client::{self, Answer};
+
+/// Which configuration.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct ConfigArgs {
+    /// Read this configuration
+    ///
+    /// Without it: ./slated.toml, then slated/slated.toml in $XDG_CONFIG_HOME, then
+    /// /etc/slated/slated.toml.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// Reads the configuration.
+    pub(crate) fn load(&self) -> Result<Loaded, CommandError> {
+        let path = match &self.config {
+            Some(path) => path.clone(),
+            None => slated_config::find(&System, std::path::Path::exists)?,
+        };
+        Ok(Config::load(&path, &[])?)
+    }
+}
+
+/// Asks the daemon; where none runs, `offline` answers from the store.
+pub(crate) async fn ask<T: DeserializeOwned>(
+    config: &Config,
+    path: &str,
+    offline: impl AsyncFnOnce(Sqlite) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    match client::get(&config.state.folder, path).await? {
+        Answer::Found(answer) => Ok(answer),
+        Answer::NotFound(why) => Err(CommandError::usage(why)),
+        Answer::NoDaemon => offline(Sqlite::open_read_only(&config.state.folder)?).await,
+    }
+}
+
+/// Returns how long ago a moment was, for people: `3 s ago`.
+pub(crate) fn ago(at_ms: i64) -> String {
+    let ms = (crate::clock::wall_ms() - at_ms).max(0);
+    match ms / 1000 {
+        0..60 => format!("{} s ago", ms / 1000),
+        60..3600 => format!("{} min ago", ms / 60_000),
+        3600..172_800 => format!("{} h ago", ms / 3_600_000),
+        _ => format!("{} d ago", ms / 86_400_000),
+    }
+}

@@ -1,0 +1,10 @@
+//! The commands, one file each.
+
+pub(crate) mod demo;
+pub(crate) mod events;
+pub(crate) mod plugin;
+pub(crate) mod run;
+pub(crate) mod sim;
+pub(crate) mod status;
+
+mod common;

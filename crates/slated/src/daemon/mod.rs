@@ -1,0 +1,319 @@
+//! A running slated: who owns what, how it starts, how it ends.
+//!
+//! Four tasks, no shared state between them but the store:
+//! * `intake` asks the site and appends to the log
+//! * `dispatch` owns lanes and lives, and does what they decide; `plugin`, `workers`, `journal` and
+//!   `tail` are its parts
+//! * `folders` looks at the plugins' files
+//! * `control` (in `web`) answers people
+//!
+//! They end in that order: nothing new comes in, callbacks in flight finish, everything is durable.
+
+pub(crate) mod desk;
+pub(crate) mod dispatch;
+mod folders;
+pub(crate) mod intake;
+mod journal;
+pub(crate) mod plugin;
+mod tail;
+mod workers;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use slated_config::{Config, NewPlugins, Secrets};
+use slated_core::follow::{Follower, Pace};
+use slated_host::{Interpreter, InterpreterError, Stale, WorkerCode};
+use slated_model::PluginId;
+use slated_site::{Client, Settings};
+use slated_store::{Snapshot, Sqlite, Store};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::error::CommandError;
+use crate::tell::Teller;
+use crate::web::control;
+use desk::Desk;
+use dispatch::{Dispatcher, Feeds};
+use intake::{Intake, IntakeStatus};
+use workers::Workers;
+
+/// Messages that may wait for the dispatcher; beyond, the intake waits.
+const MESSAGES: usize = 1024;
+/// Reports that may wait for the dispatcher; beyond, workers wait.
+const REPORTS: usize = 4096;
+
+/// A daemon that runs.
+pub(crate) struct Daemon {
+    stop: CancellationToken,
+    desk: Desk,
+    store: Arc<Sqlite>,
+    tasks: JoinSet<Result<(), CommandError>>,
+}
+
+impl Daemon {
+    /// Starts everything. `python` is the `--python` flag. What can be known to fail is told here,
+    /// before anything runs.
+    pub(crate) async fn start(
+        config: Config,
+        secrets: Secrets,
+        python: Option<&Path>,
+        teller: Teller,
+    ) -> Result<Self, CommandError> {
+        check(&config)?;
+        let known = folders::present(&config.plugins.folders);
+        for warning in &config.check_names(&known)?.0 {
+            tracing::warn!("{warning}");
+        }
+        let client = client(&config, &secrets)?;
+        let url = config.site.url.identity();
+        let folder = config.state.folder.clone();
+        let store = Arc::new(Sqlite::open(&folder, &slated_store::Options::default())?);
+        if let Some(migrated) = store.migrated() {
+            tracing::info!(
+                "The state was brought from format {} to {}; a copy of it stands in {}.",
+                migrated.from,
+                migrated.to,
+                migrated.copy.display()
+            );
+        }
+        store.bind_site(url.clone()).await?;
+        let (python, named) = interpreters(&config, &known, python).await?;
+        let code =
+            WorkerCode::install(&folder.join("worker")).map_err(CommandError::configuration)?;
+        let snapshot = store.snapshot().await?;
+        end_stale_workers(&snapshot, &*store).await?;
+
+        let clock = Clock::start();
+        let stop = CancellationToken::new();
+        let (messages, inbox) = mpsc::channel(MESSAGES);
+        let (report, reports) = mpsc::channel(REPORTS);
+        let (intake_status, intake_seen) = watch::channel(IntakeStatus::default());
+        let desk = Desk::new(url.clone(), store.clone(), intake_seen, messages.clone());
+        let mut tasks = JoinSet::new();
+
+        let control = control::bind(&folder, config.control.group.as_deref())?;
+        tasks.spawn(control::serve(control, desk.clone(), stop.clone()));
+
+        let scanner = folders::Scanner::new(
+            &config.plugins.folders,
+            &snapshot.lanes,
+            clock,
+            messages.clone(),
+            teller.clone(),
+        );
+        tasks.spawn(scanner.run(stop.clone()));
+
+        let pace = Pace {
+            page: usize::try_from(config.site.page).unwrap_or(usize::MAX),
+            tick: config.site.tick,
+            ..Pace::default()
+        };
+        let start = intake::start_of(&config.state.new_plugins);
+        let intake = Intake {
+            follower: Follower::start(snapshot.ledger.clone(), start, pace, clock.now()),
+            client,
+            url,
+            store: store.clone(),
+            clock,
+            dispatcher: messages.clone(),
+            status: intake_status,
+            teller: teller.clone(),
+            begun: snapshot.ledger.is_some(),
+        };
+        let intake = intake.run(stop.clone());
+        tasks.spawn(async move { Ok(intake.await?) });
+
+        let workers = Workers::new(config, secrets, code, python, named, report);
+        let dispatcher =
+            Dispatcher::new(clock, store.clone(), &snapshot, workers, messages, teller);
+        let dispatch = dispatcher.run(
+            Feeds {
+                messages: inbox,
+                reports,
+            },
+            stop.clone(),
+        );
+        tasks.spawn(async move { Ok(dispatch.await?) });
+        Ok(Self {
+            stop,
+            desk,
+            store,
+            tasks,
+        })
+    }
+
+    /// Returns a token that stops the daemon cleanly.
+    pub(crate) fn stopper(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Returns where questions are answered.
+    pub(crate) const fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Waits until the daemon has ended, by its stopper or by a failure.
+    pub(crate) async fn finish(mut self) -> Result<(), CommandError> {
+        let mut result = Ok(());
+        while let Some(ended) = self.tasks.join_next().await {
+            let ended = ended.unwrap_or_else(|e| {
+                Err(CommandError::internal(format!(
+                    "a task of the daemon broke: {e}"
+                )))
+            });
+            if ended.is_err() && result.is_ok() {
+                result = ended;
+            }
+            // Whatever ends, ends all: a daemon that does half its work helps nobody.
+            self.stop.cancel();
+        }
+        self.store.close().await;
+        result
+    }
+}
+
+/// Refuses what cannot work, before anything is opened.
+fn check(config: &Config) -> Result<(), CommandError> {
+    if let NewPlugins::Ago(_) = config.state.new_plugins {
+        return Err(CommandError::configuration(
+            "`state.new_plugins = \"ago:…\"` is not in this version",
+        )
+        .hint("use \"now\", or \"id:N\" with the first event id that is wanted"));
+    }
+    for folder in &config.plugins.folders {
+        if !folder.path.is_dir() {
+            return Err(CommandError::configuration(format!(
+                "the plugins folder {} does not exist ({})",
+                folder.path.display(),
+                config.origin("plugins.folders")
+            ))
+            .hint("make it, or correct `plugins.folders`; relative paths start at the configuration file"));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn client(config: &Config, secrets: &Secrets) -> Result<Client, CommandError> {
+    let mut settings = Settings::new(
+        config.site.url.with_credentials().clone(),
+        config.site.script.as_str(),
+        secrets.site_key.clone(),
+    );
+    settings.proxy.clone_from(&secrets.proxy);
+    settings.ca_file = config.site.certificates(&slated_config::System);
+    settings.timeout = config.site.timeout;
+    Client::new(settings).map_err(|e| {
+        let cause = std::error::Error::source(&e)
+            .map(|s| format!(": {s}"))
+            .unwrap_or_default();
+        CommandError::configuration(format!("{e}{cause}"))
+    })
+}
+
+type Interpreters = (Interpreter, BTreeMap<PathBuf, Interpreter>);
+
+/// Finds the Python of plugins that name none, and asks each that is named who it is.
+async fn interpreters(
+    config: &Config,
+    known: &[PluginId],
+    flag: Option<&Path>,
+) -> Result<Interpreters, CommandError> {
+    let env = workers::environment(config, &config.defaults);
+    let paths = &config.defaults.import_paths;
+    let default = config.defaults.python.as_deref();
+    let candidates = slated_host::candidates(flag, default, |name| std::env::var_os(name));
+    let (python, _) = Interpreter::find(candidates, &env, paths)
+        .await
+        .map_err(no_python)?;
+    let mut named: BTreeMap<PathBuf, Interpreter> = BTreeMap::new();
+    for plugin in known {
+        let settings = config.effective(plugin);
+        let Some(program) = settings.python.clone().filter(|p| !named.contains_key(p)) else {
+            continue;
+        };
+        let env = workers::environment(config, &settings);
+        let found = Interpreter::probe(&program, &env, &settings.import_paths).await;
+        let found = found.map_err(|e| CommandError::configuration(format!("{plugin}: {e}")))?;
+        if found.shotgun_api3.is_none() {
+            let why = found.import_error.clone().unwrap_or_default();
+            return Err(CommandError::configuration(format!(
+                "{plugin}: its Python, {}, cannot import shotgun_api3 ({why})",
+                found.path.display()
+            ))
+            .hint(format!("install it with `{}`", found.install_command())));
+        }
+        named.insert(program, found);
+    }
+    Ok((python, named))
+}
+
+fn no_python(error: InterpreterError) -> CommandError {
+    let hint = match &error {
+        InterpreterError::NoneFound {
+            install: Some(command),
+            ..
+        } => {
+            format!(
+                "install it with `{command}`, or name another Python with --python or `defaults.python`"
+            )
+        }
+        _ => {
+            "install Python 3 and shotgun_api3, or name a Python with --python or `defaults.python`"
+                .into()
+        }
+    };
+    CommandError::configuration(error).hint(hint)
+}
+
+/// Ends workers of a slated that was killed: a callback must not run twice at a time.
+async fn end_stale_workers(snapshot: &Snapshot, store: &dyn Store) -> Result<(), CommandError> {
+    for worker in &snapshot.workers {
+        match slated_host::reap_stale(worker.pid, worker.started).await {
+            Stale::Gone => {}
+            Stale::Ended => tracing::warn!(
+                "{}: process {} of an earlier slated was still running and was ended.",
+                worker.plugin,
+                worker.pid
+            ),
+            Stale::Stays => {
+                return Err(CommandError::plugin(format!(
+                    "process {} of {} still runs, left by an earlier slated, and cannot be ended",
+                    worker.pid, worker.plugin
+                ))
+                .hint("end it by hand; slated does not run a callback twice at a time"));
+            }
+        }
+        store
+            .record(vec![slated_model::Change::WorkerGone { pid: worker.pid }])
+            .await?;
+    }
+    Ok(())
+}
+
+/// Tells what the configuration asks for and this version does not do.
+pub(crate) fn warn_of_idle_keys(config: &Config) {
+    for (key, origin) in config.without_effect(&IDLE) {
+        tracing::warn!("{origin}: `{key}` has no effect in this version.");
+    }
+}
+
+/// Keys that do nothing yet.
+const IDLE: [&str; 13] = [
+    "site.settle",
+    "state.keep_events",
+    "state.alarm_size",
+    "plugins.order",
+    "plugins.order_wait",
+    "plugins.concurrent_callbacks",
+    "defaults.memory_limit",
+    "defaults.recycle_after",
+    "log.folder",
+    "log.timing",
+    "mail.*",
+    "alerts.*",
+    "web.*",
+];

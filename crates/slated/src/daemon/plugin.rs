@@ -1,0 +1,263 @@
+//! One plugin in the daemon: its lane, its life, and the processes they speak of.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use slated_config::PluginSettings;
+use slated_core::lane::{CallbackSpec, Lane, Note};
+use slated_core::life::{self, Generation, Life};
+use slated_core::{Mono, retry};
+use slated_host::Handle;
+use slated_model::{CallbackId, EventId, PluginId};
+
+use crate::clock::wall_ms;
+use crate::tell::Fact;
+use crate::view::{ErrorView, LastView};
+
+/// One plugin, from when its file is first seen.
+pub(crate) struct Plugin {
+    pub(crate) id: PluginId,
+    pub(crate) file: PathBuf,
+    /// SHA-256 of the file's content, in hex.
+    pub(crate) content: String,
+    pub(crate) settings: PluginSettings,
+    pub(crate) life: Life,
+    /// `None` until its place in the log is known.
+    pub(crate) lane: Option<Lane>,
+    /// From when a good read of the site gives it its place.
+    pub(crate) seen_at: Mono,
+    pub(crate) workers: BTreeMap<Generation, Worker>,
+    /// The process that gets the frames.
+    pub(crate) used: Option<Generation>,
+    /// A changed or touched file ends a hold when the new process takes over.
+    pub(crate) resume_on_use: bool,
+    /// Why its content does not load.
+    pub(crate) broken: Option<Broken>,
+    pub(crate) last: Option<LastView>,
+    pub(crate) last_error: Option<ErrorView>,
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+}
+
+/// One process of a plugin.
+pub(crate) struct Worker {
+    pub(crate) handle: Option<Handle>,
+    pub(crate) pid: Option<u32>,
+    pub(crate) runtime: String,
+    /// The content it was started for.
+    pub(crate) content: String,
+    pub(crate) callbacks: Option<Vec<CallbackSpec>>,
+}
+
+/// Why a plugin does not load.
+#[derive(Clone, Debug)]
+pub(crate) struct Broken {
+    /// Where: file and line, as far as known.
+    pub(crate) place: String,
+    /// As Python prints it.
+    pub(crate) traceback: String,
+}
+
+impl Plugin {
+    pub(crate) fn new(
+        id: PluginId,
+        file: PathBuf,
+        settings: PluginSettings,
+        seed: u64,
+        now: Mono,
+    ) -> Self {
+        let broken_edit = match settings.broken_edit {
+            slated_config::BrokenEdit::Keep => life::BrokenEdit::Keep,
+            slated_config::BrokenEdit::Deactivate => life::BrokenEdit::Deactivate,
+        };
+        let reload = match settings.reload {
+            slated_config::Reload::NewFirst => life::Reload::NewFirst,
+            slated_config::Reload::StopFirst => life::Reload::StopFirst,
+        };
+        Self {
+            id,
+            file,
+            content: String::new(),
+            life: Life::new(broken_edit, reload, seed),
+            settings,
+            lane: None,
+            seen_at: now,
+            workers: BTreeMap::new(),
+            used: None,
+            resume_on_use: false,
+            broken: None,
+            last: None,
+            last_error: None,
+            done: 0,
+            failed: 0,
+        }
+    }
+
+    /// Returns the failure policy that its settings ask for.
+    pub(crate) fn policy(&self) -> retry::Policy {
+        retry::Policy {
+            worth: match self.settings.retry {
+                slated_config::Retry::Transient => retry::Worth::Transient,
+                slated_config::Retry::All => retry::Worth::All,
+                slated_config::Retry::None => retry::Worth::None,
+            },
+            attempts: self.settings.attempts,
+            within: self.settings.within,
+            on_error: match self.settings.on_error {
+                slated_config::OnError::DeadLetter => retry::OnError::DeadLetter,
+                slated_config::OnError::Log => retry::OnError::Log,
+            },
+            deaths: self.settings.deaths,
+        }
+    }
+
+    /// Returns the state in the vocabulary of design.md 1.
+    pub(crate) fn state(&self) -> &'static str {
+        match self.life.state() {
+            life::State::Gone => "gone",
+            life::State::Stopped => "stopped",
+            life::State::Quarantined => "quarantined",
+            life::State::Broken => "broken",
+            life::State::Starting if self.holds() => "held",
+            life::State::Starting => "starting",
+            life::State::Running if self.holds() => "held",
+            life::State::Running if self.lane.as_ref().is_some_and(Lane::awaits_site) => "waiting",
+            life::State::Running => "running",
+        }
+    }
+
+    fn holds(&self) -> bool {
+        self.lane.as_ref().is_some_and(|lane| lane.hold().is_some())
+    }
+
+    /// Keeps what status shows of a note, and returns the fact to tell.
+    pub(crate) fn hear(&mut self, note: Note) -> Fact {
+        let plugin = self.id.clone();
+        let at_ms = wall_ms();
+        match note {
+            Note::Done {
+                event,
+                callback,
+                us,
+                attempt,
+            } => {
+                self.done += 1;
+                self.last = Some(LastView {
+                    event,
+                    callback: callback.clone(),
+                    outcome: "done".into(),
+                    at_ms,
+                });
+                Fact::CallbackDone {
+                    plugin,
+                    callback,
+                    event,
+                    us,
+                    attempt,
+                }
+            }
+            Note::Again {
+                event,
+                callback,
+                failure,
+                failed,
+                wait,
+                aside,
+            } => {
+                self.note_error(Some(event), Some(&callback), failure.summary());
+                Fact::CallbackRetried {
+                    plugin,
+                    callback,
+                    event,
+                    failure,
+                    failed,
+                    wait,
+                    aside,
+                }
+            }
+            Note::AwaitsSite {
+                event,
+                callback,
+                failure,
+            } => {
+                self.note_error(Some(event), Some(&callback), failure.summary());
+                Fact::LaneAwaitsSite {
+                    plugin,
+                    callback,
+                    event,
+                    failure,
+                }
+            }
+            Note::DeadLetter {
+                event,
+                callback,
+                failure,
+                attempt,
+            } => {
+                self.failed += 1;
+                self.note_error(Some(event), Some(&callback), failure.summary());
+                self.last = Some(LastView {
+                    event,
+                    callback: callback.clone(),
+                    outcome: "dead letter".into(),
+                    at_ms,
+                });
+                Fact::DeadLetter {
+                    plugin,
+                    callback,
+                    event,
+                    failure,
+                    attempts: attempt,
+                }
+            }
+            Note::LoggedOnly {
+                event,
+                callback,
+                failure,
+            } => {
+                self.failed += 1;
+                self.note_error(Some(event), Some(&callback), failure.summary());
+                self.last = Some(LastView {
+                    event,
+                    callback: callback.clone(),
+                    outcome: "discarded".into(),
+                    at_ms,
+                });
+                Fact::FailureLogged {
+                    plugin,
+                    callback,
+                    event,
+                    failure,
+                }
+            }
+            Note::Held { failure, hold } => {
+                self.note_error(hold.event, hold.callback.as_ref(), hold.reason.clone());
+                Fact::PluginHeld {
+                    plugin,
+                    hold,
+                    failure,
+                }
+            }
+            Note::Resumed => Fact::PluginResumed { plugin },
+            Note::CallbackGone { event, callback } => Fact::AttemptDropped {
+                plugin,
+                callback,
+                event,
+            },
+        }
+    }
+
+    pub(crate) fn note_error(
+        &mut self,
+        event: Option<EventId>,
+        callback: Option<&CallbackId>,
+        error: String,
+    ) {
+        self.last_error = Some(ErrorView {
+            event,
+            callback: callback.cloned(),
+            error,
+            at_ms: wall_ms(),
+        });
+    }
+}

@@ -1,0 +1,250 @@
+//! How a plugin's processes are started and spoken to: the configuration turned into `host`'s terms.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use secrecy::ExposeSecret as _;
+use slated_config::{Config, Level, NewPlugins, PluginSettings, Secrets};
+use slated_core::lane::Frame;
+use slated_host::wire::{self, EventFrame, LoadFailed, LoadPhase};
+use slated_host::{
+    CallLimits, Environment, Handle, Interpreter, Report, SendError, Spawn, WorkerCode, WorkerId,
+};
+use slated_model::{Body, EventId, Failure, FailureKind, LaneRow, Offset, PluginId};
+use tokio::sync::mpsc;
+
+use super::folders::file_of;
+use super::plugin::{Broken, Plugin, Worker};
+
+/// Variables a worker gets of slated's own without being asked for: those that programs need to
+/// find files, show text and trust servers. Everything else is named in `env_pass`.
+const BASICS: [&str; 16] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SHOTGUN_API_CACERTS",
+    "XDG_RUNTIME_DIR",
+];
+
+/// Starts the processes of all plugins.
+pub(crate) struct Workers {
+    config: Config,
+    secrets: Secrets,
+    code: WorkerCode,
+    /// The interpreter of plugins that name none.
+    python: Interpreter,
+    /// Interpreters that plugins name, as far as they were found at the start.
+    named: BTreeMap<PathBuf, Interpreter>,
+    reports: mpsc::Sender<(WorkerId, Report)>,
+    last: u64,
+}
+
+impl Workers {
+    pub(crate) fn new(
+        config: Config,
+        secrets: Secrets,
+        code: WorkerCode,
+        python: Interpreter,
+        named: BTreeMap<PathBuf, Interpreter>,
+        reports: mpsc::Sender<(WorkerId, Report)>,
+    ) -> Self {
+        Self {
+            config,
+            secrets,
+            code,
+            python,
+            named,
+            reports,
+            last: 0,
+        }
+    }
+
+    /// Returns the file of a plugin, and what is configured for it.
+    pub(crate) fn settings(&self, plugin: &PluginId) -> (PathBuf, PluginSettings) {
+        (
+            file_of(&self.config.plugins.folders, plugin),
+            self.config.effective(plugin),
+        )
+    }
+
+    /// Returns the lane of a plugin that has none on record (design.md 2.13).
+    pub(crate) fn first_lane(&self, plugin: &PluginId, end: Offset, high: EventId) -> LaneRow {
+        let (cursor, floor) = match self.config.state.new_plugins {
+            NewPlugins::Id(id) => (Offset(0), id.prev()),
+            NewPlugins::Now | NewPlugins::Ago(_) => (end, high),
+        };
+        LaneRow {
+            plugin: plugin.clone(),
+            cursor,
+            floor: Some(floor),
+            owed: Vec::new(),
+            in_line_from: Offset(0),
+            hold: None,
+            stopped: false,
+            gone: false,
+            content: String::new(),
+        }
+    }
+
+    /// Starts a process of a plugin. The id is used up either way.
+    pub(crate) fn start(&mut self, plugin: &Plugin) -> (WorkerId, Result<Worker, String>) {
+        self.last += 1;
+        let id = WorkerId(self.last);
+        let settings = &plugin.settings;
+        let python = settings
+            .python
+            .as_ref()
+            .and_then(|p| self.named.get(p))
+            .unwrap_or(&self.python);
+        let spawn = Spawn {
+            worker: id,
+            plugin: plugin.id.clone(),
+            file: plugin.file.clone(),
+            sha256: plugin.content.clone(),
+            code: self.code.clone(),
+            interpreter: python.clone(),
+            env: environment(&self.config, settings),
+            cwd: settings.cwd.clone(),
+            daemon_version: env!("CARGO_PKG_VERSION").into(),
+            site: self.site(),
+            config: wire::Config {
+                log_level: python_level(settings.log_level),
+                use_session_uuid: self.config.plugins.session_uuid,
+                import_paths: settings.import_paths.clone(),
+                umask: settings.umask,
+            },
+            window: settings.window,
+            max_frame: wire::MAX_FRAME,
+            limits: CallLimits {
+                warn_after: settings.warn_after,
+                soft: settings.soft_timeout,
+                hard: settings.hard_timeout,
+                ..CallLimits::default()
+            },
+        };
+        let started = slated_host::Worker::start(&spawn, self.reports.clone());
+        let worker = started.map_err(|e| e.to_string()).map(|handle| Worker {
+            pid: Some(handle.pid()),
+            handle: Some(handle),
+            runtime: python.version.clone(),
+            content: plugin.content.clone(),
+            callbacks: None,
+        });
+        (id, worker)
+    }
+
+    fn site(&self) -> wire::Site {
+        let secret = |s: &secrecy::SecretString| wire::Secret::new(s.expose_secret());
+        wire::Site {
+            // With the login in it, where a site stands behind one: no client connects without.
+            url: self.config.site.url.with_credentials().to_string(),
+            proxy: self.secrets.proxy.as_ref().map(secret),
+            ca_file: self.config.site.ca_file.clone(),
+            lend: self.config.plugins.lend_key.then(|| wire::Lend {
+                script: self.config.site.script.clone(),
+                key: secret(&self.secrets.site_key),
+            }),
+        }
+    }
+}
+
+/// Returns a level as Python's `logging` numbers it.
+const fn python_level(level: Level) -> u32 {
+    match level {
+        Level::Error => 40,
+        Level::Warn => 30,
+        Level::Info => 20,
+        Level::Debug => 10,
+        Level::Trace => 5,
+    }
+}
+
+/// Returns a worker's variables: the basics and those named, never what feeds a secret.
+pub(crate) fn environment(config: &Config, settings: &PluginSettings) -> Environment {
+    let withheld = config.secret_variables();
+    let passed = BASICS
+        .iter()
+        .copied()
+        .chain(settings.env_pass.iter().map(String::as_str));
+    let passed = passed
+        .filter(|name| !name.starts_with("SLATED_") && !withheld.contains(name))
+        .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
+    let own = settings
+        .env
+        .0
+        .iter()
+        .map(|(k, v)| (OsString::from(k), OsString::from(v)));
+    Environment {
+        clear: true,
+        set: passed.chain(own).collect(),
+        remove: Vec::new(),
+    }
+}
+
+/// Sends a frame. One that cannot be written is handed back as a failure of its callbacks; a worker
+/// that is gone says so by itself.
+pub(crate) fn send(
+    handle: &Handle,
+    plugin: &PluginId,
+    frame: Frame,
+) -> Result<(), (Failure, Vec<u32>, u64)> {
+    let Body::Json(event) = &frame.row.event.body else {
+        return Ok(());
+    };
+    let message = EventFrame {
+        seq: frame.seq,
+        turn: frame.turn,
+        callbacks: frame.callbacks.clone(),
+        attempt: frame.attempt,
+        key: format!("{plugin}:{}", frame.row.event.id),
+        timeout_ms: None,
+        replay: false,
+        event: event.clone(),
+    };
+    match handle.send(message) {
+        Ok(()) | Err(SendError::Gone) => Ok(()),
+        Err(error) => {
+            let failure = Failure {
+                kind: FailureKind::Unreadable,
+                error: "event not sent".into(),
+                message: error.to_string(),
+                traceback: String::new(),
+                locals: None,
+                cause: None,
+            };
+            Err((failure, frame.callbacks, frame.seq))
+        }
+    }
+}
+
+/// Says where a plugin does not load.
+pub(crate) fn broken(failed: &LoadFailed) -> Broken {
+    let at = match (&failed.file, failed.line) {
+        (Some(file), Some(line)) => format!("{file}:{line}: "),
+        (Some(file), None) => format!("{file}: "),
+        _ => String::new(),
+    };
+    let what = match failed.phase {
+        LoadPhase::Client | LoadPhase::NoRegister => failed.message.clone(),
+        LoadPhase::Import | LoadPhase::Register if failed.error.is_empty() => {
+            failed.message.clone()
+        }
+        LoadPhase::Import | LoadPhase::Register => format!("{}: {}", failed.error, failed.message),
+    };
+    Broken {
+        place: format!("{at}{what}"),
+        traceback: failed.traceback.clone(),
+    }
+}

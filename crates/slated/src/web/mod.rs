@@ -1,0 +1,4 @@
+//! HTTP: the control socket and its API.
+
+pub(crate) mod client;
+pub(crate) mod control;
