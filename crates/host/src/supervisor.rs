@@ -8,7 +8,7 @@ use slated_model::CallbackId;
 use slated_wire::{CallResult, FromWorker, PROTOCOL, Ready, WorkerHello};
 use tokio::process::Child;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::group::Group;
@@ -173,11 +173,13 @@ impl Supervisor {
             self.group.signal(Signal::KILL);
             self.group.release();
         }
-        let until = Instant::now() + DRAIN;
-        while hearing && let Ok(Some(next)) = timeout_at(until, heard.recv()).await {
+        // The wait begins anew with each message: whoever takes the reports may be slow, and
+        // that must not lose an answer.
+        while hearing && let Ok(Some(next)) = timeout(DRAIN, heard.recv()).await {
             hearing = !next.is_last();
             self.hear(next).await?;
         }
+        let until = Instant::now() + DRAIN;
         while let Ok(Some(line)) = timeout_at(until, printed.recv()).await {
             self.report(Report::Stderr { line }).await?;
         }

@@ -70,3 +70,21 @@ async fn a_child_that_forks_and_returns_does_not_answer_for_its_parent() {
     // A second answer for any of them would be a breach of the protocol.
     assert!(player.goodbye().await.expected);
 }
+
+#[tokio::test]
+async fn every_answer_of_a_dead_worker_reaches_a_listener_who_comes_late() {
+    let stage = Stage::new().await;
+    let mut player = stage.ready().await;
+    let pid = player.handle().pid();
+    let many: Vec<u32> = vec![QUIET; 500];
+    player.send(&many, &json!({"do": "nothing"}));
+    player.send(&[ACT], &json!({"do": "exit"}));
+    // The reports hold 64, so the rest waits in the pipes while the worker dies.
+    crate::stage::gone(pid).await;
+    let (exit, reports) = player.exit().await;
+    assert_eq!((exit.end, exit.why), (End::Code(9), Why::Itself));
+    let answers = reports
+        .iter()
+        .filter(|r| matches!(r, Report::Result { .. }));
+    assert_eq!(answers.count(), 500);
+}
