@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Methods that change something.
-const WRITES: [&str; 9] = [
+const WRITES: [&str; 10] = [
     "create",
     "update",
     "delete",
@@ -28,6 +28,7 @@ const WRITES: [&str; 9] = [
     "unfollow",
     "schema_field_create",
     "schema_field_update",
+    "schema_field_delete",
 ];
 
 /// One request.

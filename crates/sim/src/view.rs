@@ -136,21 +136,28 @@ impl<'a> View<'a> {
 
     /// Returns a field as a reader gets it.
     pub(crate) fn shown(&self, record: Record<'a>, name: &str) -> Cow<'a, Value> {
+        match self.data.schema.field(record.kind, name) {
+            Some(field) => self.shown_as(record, name, field.data_type),
+            None => record.value(name),
+        }
+    }
+
+    /// Returns a field of a known data type as a reader gets it.
+    pub(crate) fn shown_as(
+        &self,
+        record: Record<'a>,
+        name: &str,
+        data_type: DataType,
+    ) -> Cow<'a, Value> {
         let kept = record.value(name);
-        let data_type = self.data.schema.field(record.kind, name);
-        match data_type.map(|field| field.data_type) {
-            Some(DataType::Entity) => Cow::Owned(self.resolve(&kept)),
-            Some(DataType::MultiEntity) => {
+        match data_type {
+            DataType::Entity => Cow::Owned(self.resolve(&kept)),
+            DataType::MultiEntity => {
                 let links = kept.as_array().map_or(&[][..], Vec::as_slice);
-                Cow::Owned(
-                    links
-                        .iter()
-                        .map(|link| self.resolve(link))
-                        .filter(|link| !link.is_null())
-                        .collect(),
-                )
+                let links = links.iter().map(|link| self.resolve(link));
+                Cow::Owned(links.filter(|link| !link.is_null()).collect())
             }
-            Some(DataType::TagList) if kept.is_null() => Cow::Owned(json!([])),
+            DataType::TagList if kept.is_null() => Cow::Owned(json!([])),
             _ => kept,
         }
     }

@@ -109,11 +109,11 @@ impl Path {
     /// to several rows.
     pub(crate) fn shown<'a>(&'a self, view: View<'a>, record: Record<'a>) -> Cow<'a, Value> {
         if self.hops.is_empty() {
-            return view.shown(record, &self.field);
+            return view.shown_as(record, &self.field, self.data_type);
         }
         let ends = self.ends(view, record);
         match ends.as_slice() {
-            [one] => view.shown(*one, &self.field),
+            [one] => view.shown_as(*one, &self.field, self.data_type),
             _ => Cow::Borrowed(&Value::Null),
         }
     }

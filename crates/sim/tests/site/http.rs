@@ -134,6 +134,37 @@ async fn answers_are_json_and_refusals_come_with_status_200() {
 }
 
 #[tokio::test]
+async fn people_get_in_with_any_password_until_one_is_set() {
+    let server = serve().await;
+    let code = async |auth: Value| {
+        let body = json!({"method_name": "read", "params": [auth, {"type": "Shot"}]}).to_string();
+        let answer = ask(&server, "POST", "/api3/json", body.as_bytes())
+            .await
+            .unwrap();
+        answer.json()["error_code"].as_u64()
+    };
+    let mira = |password: &str| json!({"user_login": "mira", "user_password": password});
+    assert_eq!(code(mira("anything")).await, None);
+    assert_eq!(code(mira("")).await, Some(102));
+    server.site().set_password("mira", "secret");
+    assert_eq!(code(mira("anything")).await, Some(102));
+    assert_eq!(code(mira("secret")).await, None);
+    assert_eq!(code(json!({"session_token": "made up"})).await, Some(102));
+    assert_eq!(code(json!({})).await, Some(102));
+    // Whoever left has no access, and a retired script neither.
+    let disabled = json!({"sg_status_list": "dis"});
+    server
+        .site()
+        .update("HumanUser", 1, disabled, "ada")
+        .unwrap();
+    assert_eq!(code(mira("secret")).await, Some(102));
+    let key = server.key("slated");
+    server.site().retire("ApiUser", 1, "ada").unwrap();
+    let script = json!({"script_name": "slated", "script_key": key});
+    assert_eq!(code(script).await, Some(102));
+}
+
+#[tokio::test]
 async fn each_status_is_given_so_often_as_ordered() {
     let server = serve().await;
     for code in [302, 429, 500, 502, 503, 504] {
