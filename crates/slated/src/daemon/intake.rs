@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use slated_core::Mono;
-use slated_core::follow::{Follower, Look, Next, Request, Status};
-use slated_model::{EventId, Row};
+use slated_config::NewPlugins;
+use slated_core::follow::{Disorder, Follower, Look, Next, Pace, Request, Start, Status};
+use slated_model::{LedgerState, Row};
 use slated_site::{Backoff, Client, Page, Query};
 use slated_store::{Append, Store};
 use tokio::sync::{mpsc, watch};
@@ -34,7 +34,6 @@ pub(crate) struct IntakeStatus {
 
 /// Follows one site until it is told to stop.
 pub(crate) struct Intake {
-    pub(crate) follower: Follower,
     pub(crate) client: Client,
     pub(crate) url: String,
     pub(crate) store: Arc<dyn Store>,
@@ -42,8 +41,13 @@ pub(crate) struct Intake {
     pub(crate) dispatcher: mpsc::Sender<Message>,
     pub(crate) status: watch::Sender<IntakeStatus>,
     pub(crate) teller: Teller,
-    /// The first read is in, or was when the state was written.
-    pub(crate) begun: bool,
+    /// The ledger on record, and where to start without one.
+    pub(crate) ledger: Option<LedgerState>,
+    pub(crate) start: Start,
+    pub(crate) pace: Pace,
+    pub(crate) backoff: Backoff,
+    /// Why the site could not be read the last time.
+    pub(crate) trouble: Option<String>,
 }
 
 /// How long a full disk is left alone before the next try.
@@ -52,26 +56,28 @@ const DISK_WAIT: Duration = Duration::from_secs(2);
 impl Intake {
     /// Runs until `stop`. An error is a store that failed: the daemon must end.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), slated_store::Error> {
-        let work = self.follow();
         tokio::select! {
             () = stop.cancelled() => Ok(()),
-            failed = work => failed,
+            failed = self.follow() => failed,
         }
     }
 
     async fn follow(&mut self) -> Result<(), slated_store::Error> {
-        let mut backoff = Backoff::default();
-        let mut trouble: Option<String> = None;
-        let mut known = false;
+        self.pace.page = self.page().await;
+        // Whether the place in the site's log is known: it is on record, or the first read is in.
+        let mut placed = self.ledger.is_some();
+        let mut told = false;
+        let now = self.clock.now();
+        let mut follower = Follower::start(self.ledger.take(), self.start.clone(), self.pace, now);
         loop {
             let asked_at = self.clock.now();
-            let request = match self.follower.next(asked_at) {
+            let request = match follower.next(asked_at) {
                 Next::Wait(until) => {
                     tokio::time::sleep_until(self.clock.instant(until)).await;
                     continue;
                 }
                 Next::Stopped(lost) => {
-                    self.publish(trouble.as_deref(), false);
+                    self.publish(&follower, false);
                     self.teller.tell(Fact::AnchorLost {
                         detail: lost.to_string(),
                     });
@@ -80,49 +86,77 @@ impl Intake {
                 }
                 Next::Ask(request) => request,
             };
-            self.status.send_modify(|s| s.requests += 1);
-            let error = match self.ask(request).await {
-                Ok(page) => match self.take(asked_at, page).await? {
-                    Ok(()) => None,
-                    Err(disorder) => Some(Trouble {
-                        text: disorder,
-                        hint: None,
-                        refused: false,
-                    }),
-                },
-                Err(error) => Some(error),
+            let answer = match self.ask(request).await {
+                Ok(page) => {
+                    for event in &page.damaged {
+                        self.teller.tell(Fact::RowUnreadable { event: *event });
+                    }
+                    let look = follower.answer(self.clock.now(), page.events);
+                    look.map_err(|disorder| Trouble::of_answer(&self.url, &disorder))
+                }
+                Err(trouble) => Err(trouble),
             };
-            match error {
-                None => {
-                    backoff.reset();
-                    if trouble.take().is_some() || (!known && self.begun) {
-                        known = self.begun;
+            match answer {
+                Ok(look) => {
+                    if let Some(look) = look {
+                        placed = true;
+                        self.commit(look).await?;
+                    }
+                    self.backoff.reset();
+                    let recovered = self.trouble.take().is_some();
+                    if placed && (recovered || !std::mem::replace(&mut told, true)) {
                         self.teller.tell(Fact::SiteRead {
                             url: self.url.clone(),
-                            high: self.follower.high(),
+                            high: follower.high(),
                         });
                     }
-                    self.publish(None, true);
+                    self.publish(&follower, true);
+                    if placed {
+                        self.inform(Message::SiteRead {
+                            asked_at,
+                            high: follower.high(),
+                        })
+                        .await;
+                    }
                 }
-                Some(error) => {
-                    self.follower.failed(self.clock.now());
-                    self.dispatcher
-                        .send(Message::SiteDown)
-                        .await
-                        .unwrap_or_default();
-                    if trouble.as_deref() != Some(error.text.as_str()) {
-                        self.teller.tell(Fact::SiteFailed {
-                            error: error.text.clone(),
-                            hint: error.hint,
-                            refused: error.refused,
-                        });
-                        trouble = Some(error.text);
-                    }
-                    self.publish(trouble.as_deref(), false);
-                    tokio::time::sleep(backoff.next(fastrand::f64())).await;
+                Err(trouble) => {
+                    follower.failed(self.clock.now());
+                    self.publish(&follower, false);
+                    self.back_off(trouble).await;
                 }
             }
         }
+    }
+
+    /// Asks the site how many rows it gives at once: a page that it cuts would look complete.
+    async fn page(&mut self) -> usize {
+        loop {
+            match self.client.info().await {
+                Ok(info) => return info.page(self.pace.page),
+                Err(error) => self.back_off(Trouble::from(error)).await,
+            }
+        }
+    }
+
+    /// Tells of trouble once, and again when its reason changes; then waits.
+    async fn back_off(&mut self, trouble: Trouble) {
+        self.inform(Message::SiteDown).await;
+        if self.trouble.as_deref() != Some(trouble.text.as_str()) {
+            self.teller.tell(Fact::SiteFailed {
+                error: trouble.text.clone(),
+                hint: trouble.hint,
+                refused: trouble.refused,
+            });
+            self.trouble = Some(trouble.text);
+        }
+        let trouble = self.trouble.clone();
+        self.status.send_modify(|s| s.trouble = trouble);
+        tokio::time::sleep(self.backoff.next(fastrand::f64())).await;
+    }
+
+    async fn inform(&self, message: Message) {
+        // A dispatcher that has ended is the end of us all; its own error says why.
+        self.dispatcher.send(message).await.unwrap_or_default();
     }
 
     async fn ask(&self, request: Request) -> Result<Page, Trouble> {
@@ -141,38 +175,8 @@ impl Intake {
             },
             Request::Ids(ids) => Query::Ids(ids),
         };
-        self.client.read(&query).await.map_err(|error| Trouble {
-            hint: Some(error.hint()),
-            refused: !error.is_down(),
-            text: error.to_string(),
-        })
-    }
-
-    /// Takes one answer: what is new becomes durable, then the dispatcher hears of it.
-    async fn take(
-        &mut self,
-        asked_at: Mono,
-        page: Page,
-    ) -> Result<Result<(), String>, slated_store::Error> {
-        for event in &page.damaged {
-            self.teller.tell(Fact::RowUnreadable { event: *event });
-        }
-        match self.follower.answer(self.clock.now(), page.events) {
-            Ok(None) => {}
-            Ok(Some(look)) => {
-                self.begun = true;
-                self.commit(look).await?;
-            }
-            Err(disorder) => return Ok(Err(format!("{}: {disorder}", self.url))),
-        }
-        if self.begun {
-            let news = Message::SiteRead {
-                asked_at,
-                high: self.follower.high(),
-            };
-            self.dispatcher.send(news).await.unwrap_or_default();
-        }
-        Ok(Ok(()))
+        self.status.send_modify(|s| s.requests += 1);
+        self.client.read(&query).await.map_err(Trouble::from)
     }
 
     async fn commit(&self, look: Look) -> Result<(), slated_store::Error> {
@@ -221,11 +225,12 @@ impl Intake {
         Ok(())
     }
 
-    fn publish(&self, trouble: Option<&str>, read: bool) {
-        let follow = self.follower.status();
+    fn publish(&self, follower: &Follower, read: bool) {
+        let follow = follower.status();
+        let trouble = self.trouble.clone();
         self.status.send_modify(|s| {
             s.follow = follow;
-            s.trouble = trouble.map(str::to_owned);
+            s.trouble = trouble;
             if read {
                 s.read_at_ms = Some(wall_ms());
             }
@@ -240,11 +245,30 @@ struct Trouble {
     refused: bool,
 }
 
+impl Trouble {
+    fn of_answer(url: &str, disorder: &Disorder) -> Self {
+        Self {
+            text: format!("{url} was not understood: {disorder}"),
+            hint: None,
+            refused: false,
+        }
+    }
+}
+
+impl From<slated_site::Error> for Trouble {
+    fn from(error: slated_site::Error) -> Self {
+        Self {
+            text: error.to_string(),
+            hint: Some(error.hint()),
+            refused: !error.is_down(),
+        }
+    }
+}
+
 /// Where a first start begins, by `state.new_plugins`.
-pub(crate) fn start_of(new_plugins: &slated_config::NewPlugins) -> slated_core::follow::Start {
-    use slated_core::follow::Start;
+pub(crate) const fn start_of(new_plugins: NewPlugins) -> Start {
     match new_plugins {
-        slated_config::NewPlugins::Id(id) => Start::FromId(EventId(id.0)),
-        slated_config::NewPlugins::Now | slated_config::NewPlugins::Ago(_) => Start::Latest,
+        NewPlugins::Id(id) => Start::FromId(id),
+        NewPlugins::Now | NewPlugins::Ago(_) => Start::Latest,
     }
 }

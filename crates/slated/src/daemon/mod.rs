@@ -23,10 +23,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use slated_config::{Config, NewPlugins, Secrets};
-use slated_core::follow::{Follower, Pace};
+use slated_core::follow::Pace;
 use slated_host::{Interpreter, InterpreterError, Stale, WorkerCode};
 use slated_model::PluginId;
-use slated_site::{Client, Settings};
+use slated_site::{Backoff, Client, Settings};
 use slated_store::{Snapshot, Sqlite, Store};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -112,9 +112,7 @@ impl Daemon {
             tick: config.site.tick,
             ..Pace::default()
         };
-        let start = intake::start_of(&config.state.new_plugins);
         let intake = Intake {
-            follower: Follower::start(snapshot.ledger.clone(), start, pace, clock.now()),
             client,
             url,
             store: store.clone(),
@@ -122,7 +120,11 @@ impl Daemon {
             dispatcher: messages.clone(),
             status: intake_status,
             teller: teller.clone(),
-            begun: snapshot.ledger.is_some(),
+            ledger: snapshot.ledger.clone(),
+            start: intake::start_of(config.state.new_plugins),
+            pace,
+            backoff: Backoff::default(),
+            trouble: None,
         };
         let intake = intake.run(stop.clone());
         tasks.spawn(async move { Ok(intake.await?) });
