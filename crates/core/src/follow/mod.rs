@@ -215,8 +215,8 @@ impl Follower {
             return Next::Wait(self.next_poll);
         }
         self.poll = Some((now, EXTRA));
-        // Behind a full page the head goes alone, so that the site reads no old rows for it.
         let alone = std::mem::take(&mut self.alone);
+        // Behind a full page the head goes alone, so that the site reads no old rows for it.
         let ride = now >= self.next_ride && !alone;
         let spans = if ride {
             self.next_ride = now + self.pace.tick;
