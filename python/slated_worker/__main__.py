@@ -9,7 +9,7 @@ COOKIE = "7d0c1c52-plugin-worker"
 
 HELP = """\
 This is the Python side of slated. It is started by slated and talks to it over pipes;
-there is nothing to see here by hand. To learn whether a plugin loads: slated check.
+there is nothing to see here by hand. How each plugin fares: slated plugin list.
 """
 
 

@@ -10,6 +10,8 @@ mod death;
 #[cfg(test)]
 mod ending;
 #[cfg(test)]
+mod interpreters;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod limits;
