@@ -98,10 +98,8 @@ fn greet(server: &Server) {
 fn cannot_start(error: ServerError) -> CommandError {
     match error {
         ServerError::NotLoopback(_) => CommandError::usage(error),
-        ServerError::Listen { ref source, .. } => {
-            CommandError::internal(format!("{error}: {source}"))
-                .hint("another program may listen there: take another --port, or 0 for a free one")
-        }
+        ServerError::Listen { ref source, .. } => CommandError::usage(format!("{error}: {source}"))
+            .hint("another program may listen there: take another --port, or 0 for a free one"),
     }
 }
 
