@@ -96,9 +96,9 @@ where
 
 /// What the thread owns.
 pub(super) struct Writer {
-    pub(super) conn: Connection,
-    pub(super) folder: PathBuf,
-    pub(super) epoch: Epoch,
+    conn: Connection,
+    folder: PathBuf,
+    epoch: Epoch,
     names: Names,
     broken: Option<Trouble>,
     commits: u32,
