@@ -93,9 +93,9 @@ async fn tail(
         for event in page(config, after, number).await? {
             after = Some(event.offset);
             if json {
-                out::json(&event)?
+                out::json(&event)?;
             } else {
-                out::line(one_line(&event))
+                out::line(one_line(&event));
             }
         }
         if !follow {

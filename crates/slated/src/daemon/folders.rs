@@ -142,7 +142,7 @@ impl Scanner {
                     });
                 }
                 Effect::FolderReadable { folder } => {
-                    self.teller.tell(Fact::FolderReadable { folder })
+                    self.teller.tell(Fact::FolderReadable { folder });
                 }
             }
         }
@@ -252,6 +252,5 @@ fn hash(path: &Path, before: Stamp) -> Result<Content, String> {
     if stamp(&after) != before {
         return Err("it is being written".into());
     }
-    let digest = Sha256::digest(&text);
-    Ok(Content(digest.iter().map(|b| format!("{b:02x}")).collect()))
+    Ok(Content(format!("{:x}", Sha256::digest(&text))))
 }

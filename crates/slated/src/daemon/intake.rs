@@ -92,7 +92,7 @@ impl Intake {
                         self.teller.tell(Fact::RowUnreadable { event: *event });
                     }
                     let look = follower.answer(self.clock.now(), page.events);
-                    look.map_err(|disorder| Trouble::of_answer(&self.url, &disorder))
+                    look.map_err(|disorder| Trouble::of_answer(&self.url, disorder))
                 }
                 Err(trouble) => Err(trouble),
             };
@@ -246,7 +246,7 @@ struct Trouble {
 }
 
 impl Trouble {
-    fn of_answer(url: &str, disorder: &Disorder) -> Self {
+    fn of_answer(url: &str, disorder: Disorder) -> Self {
         Self {
             text: format!("{url} was not understood: {disorder}"),
             hint: None,

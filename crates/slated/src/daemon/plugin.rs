@@ -118,9 +118,8 @@ impl Plugin {
             life::State::Stopped => "stopped",
             life::State::Quarantined => "quarantined",
             life::State::Broken => "broken",
-            life::State::Starting if self.holds() => "held",
+            life::State::Starting | life::State::Running if self.holds() => "held",
             life::State::Starting => "starting",
-            life::State::Running if self.holds() => "held",
             life::State::Running if self.lane.as_ref().is_some_and(Lane::awaits_site) => "waiting",
             life::State::Running => "running",
         }

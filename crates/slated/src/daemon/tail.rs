@@ -39,13 +39,18 @@ impl Tail {
     /// Returns up to `limit` rows after `after`, and the offset up to which they are complete;
     /// `None` if the store must be asked.
     pub(crate) fn rows(&self, after: Offset, limit: usize) -> Option<(Vec<Arc<Row>>, Offset)> {
-        let first = self.rows.front().map_or(self.end.next(), |r| r.offset);
+        let first = self
+            .rows
+            .front()
+            .map_or_else(|| self.end.next(), |r| r.offset);
         if after.next() < first {
             return None;
         }
         let skip = usize::try_from(after.next().0 - first.0).ok()?;
         let rows: Vec<_> = self.rows.iter().skip(skip).take(limit).cloned().collect();
-        let through = rows.last().map_or(self.end.max(after), |r| r.offset);
+        let through = rows
+            .last()
+            .map_or_else(|| self.end.max(after), |r| r.offset);
         Some((rows, through))
     }
 }

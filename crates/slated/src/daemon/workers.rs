@@ -193,20 +193,16 @@ pub(crate) fn environment(config: &Config, settings: &PluginSettings) -> Environ
     }
 }
 
-/// Sends a frame. One that cannot be written is handed back as a failure of its callbacks; a worker
-/// that is gone says so by itself.
-pub(crate) fn send(
-    handle: &Handle,
-    plugin: &PluginId,
-    frame: Frame,
-) -> Result<(), (Failure, Vec<u32>, u64)> {
+/// Sends a frame. One that cannot be written is a failure of its callbacks; a worker that is gone
+/// says so by itself.
+pub(crate) fn send(handle: &Handle, plugin: &PluginId, frame: Frame) -> Result<(), Box<Failure>> {
     let Body::Json(event) = &frame.row.event.body else {
         return Ok(());
     };
     let message = EventFrame {
         seq: frame.seq,
         turn: frame.turn,
-        callbacks: frame.callbacks.clone(),
+        callbacks: frame.callbacks,
         attempt: frame.attempt,
         key: format!("{plugin}:{}", frame.row.event.id),
         timeout_ms: None,
@@ -215,17 +211,14 @@ pub(crate) fn send(
     };
     match handle.send(message) {
         Ok(()) | Err(SendError::Gone) => Ok(()),
-        Err(error) => {
-            let failure = Failure {
-                kind: FailureKind::Unreadable,
-                error: "event not sent".into(),
-                message: error.to_string(),
-                traceback: String::new(),
-                locals: None,
-                cause: None,
-            };
-            Err((failure, frame.callbacks, frame.seq))
-        }
+        Err(error) => Err(Box::new(Failure {
+            kind: FailureKind::Unreadable,
+            error: "event not sent".into(),
+            message: error.to_string(),
+            traceback: String::new(),
+            locals: None,
+            cause: None,
+        })),
     }
 }
 

@@ -1,0 +1,178 @@
+//! The dispatcher and its lanes: where they begin, what they are given, what they ask for.
+
+use slated_core::Mono;
+use slated_core::lane::{self, Context, Lane};
+use slated_core::retry::SiteHealth;
+use slated_model::{Attempt, Change, EventId, Failure, LaneRow, Offset, OutcomeRow};
+
+use super::{Dispatcher, Message};
+use crate::clock::{seed, wall_ms};
+use crate::daemon::journal::Place;
+use crate::daemon::workers;
+use crate::tell::Fact;
+
+impl Dispatcher {
+    pub(super) fn site_read(&mut self, asked_at: Mono, high: EventId) {
+        if std::mem::replace(&mut self.site.down, false) {
+            self.site.good_since = self.clock.now();
+        }
+        for place in 0..self.plugins.len() {
+            if self.plugins[place].lane.is_none() && asked_at >= self.plugins[place].seen_at {
+                self.place_new(place, high);
+            }
+        }
+        self.all_lanes(&lane::Input::SiteRead);
+    }
+
+    /// Gives a new plugin its place: what is seen from now on (design.md 2.13).
+    pub(super) fn place_new(&mut self, place: Place, high: EventId) {
+        let plugin = &mut self.plugins[place];
+        let end = self.tail.end();
+        let mut row = self.workers.first_lane(&plugin.id, end, high);
+        let used = plugin.used.and_then(|g| plugin.workers.get(&g));
+        row.content = used.map(|w| w.content.clone()).unwrap_or_default();
+        self.journal.note(Change::Lane(row.clone()));
+        self.teller.tell(Fact::PluginPlaced {
+            plugin: plugin.id.clone(),
+            after: row.floor.unwrap_or_default(),
+        });
+        self.open_lane(place, row, Vec::new(), &[]);
+    }
+
+    pub(super) fn open_lane(
+        &mut self,
+        place: Place,
+        row: LaneRow,
+        attempts: Vec<Attempt>,
+        ahead: &[OutcomeRow],
+    ) {
+        let now = self.clock.now();
+        let plugin = &mut self.plugins[place];
+        let window = usize::try_from(plugin.settings.window).unwrap_or(usize::MAX);
+        plugin.lane = Some(Lane::new(
+            row,
+            plugin.policy(),
+            window,
+            attempts,
+            ahead,
+            now,
+            seed(),
+        ));
+        self.feed(place, lane::Input::LogGrew(self.tail.end()));
+        let used = self.plugins[place].used;
+        let callbacks = used.and_then(|g| self.plugins[place].workers.get(&g)?.callbacks.clone());
+        if let Some(callbacks) = callbacks {
+            self.feed(place, lane::Input::Ready(callbacks));
+        }
+    }
+
+    pub(super) fn amend(&mut self, place: Place, change: impl FnOnce(&mut LaneRow)) {
+        let Some(lane) = &mut self.plugins[place].lane else {
+            return;
+        };
+        let before = lane.row();
+        let effects = lane.amend(change);
+        if lane.row() != before {
+            self.perform(place, effects);
+        }
+    }
+
+    pub(super) fn all_lanes(&mut self, input: &lane::Input) {
+        for place in 0..self.plugins.len() {
+            self.feed(place, input.clone());
+        }
+    }
+
+    /// Hands an input to a lane, and everything that follows from it.
+    pub(super) fn feed(&mut self, place: Place, input: lane::Input) {
+        self.todo.push_back((place, input));
+        while let Some((place, input)) = self.todo.pop_front() {
+            let now = self.clock.now();
+            let site = if self.site.down {
+                SiteHealth::Down
+            } else {
+                SiteHealth::WellFor(now.since(self.site.good_since))
+            };
+            let at = Context {
+                now,
+                wall_ms: wall_ms(),
+                gate: &self.gate,
+                place,
+                site,
+            };
+            let Some(lane) = &mut self.plugins[place].lane else {
+                continue;
+            };
+            let effects = lane.step(at, input);
+            self.perform(place, effects);
+        }
+    }
+
+    pub(super) fn perform(&mut self, place: Place, effects: Vec<lane::Effect>) {
+        for effect in effects {
+            match effect {
+                lane::Effect::Send(frame) => self.send(place, frame),
+                lane::Effect::Read { after, limit } => self.read(place, after, limit),
+                lane::Effect::Recall { event } => self.recall(place, event),
+                lane::Effect::Record { ticket, changes } => {
+                    self.journal.add(place, ticket, changes);
+                }
+                lane::Effect::Tell(note) => {
+                    let fact = self.plugins[place].hear(note);
+                    self.teller.tell(fact);
+                }
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, place: Place, frame: lane::Frame) {
+        let plugin = &self.plugins[place];
+        let worker = plugin.used.and_then(|g| plugin.workers.get(&g));
+        let Some(handle) = worker.and_then(|w| w.handle.as_ref()) else {
+            return;
+        };
+        let (seq, callbacks) = (frame.seq, frame.callbacks.clone());
+        if let Err(failure) = workers::send(handle, &plugin.id, frame) {
+            // The event does not fit a frame: the callbacks fail, the stream goes on.
+            for n in callbacks {
+                let reply = lane::Reply::Failed {
+                    failure: Failure::clone(&failure),
+                    stop: false,
+                };
+                self.todo
+                    .push_back((place, lane::Input::Answer { seq, n, reply }));
+            }
+        }
+    }
+
+    pub(super) fn read(&mut self, place: Place, after: Offset, limit: usize) {
+        if let Some((rows, through)) = self.tail.rows(after, limit) {
+            self.todo.push_back((
+                place,
+                lane::Input::Rows {
+                    after,
+                    rows,
+                    through,
+                },
+            ));
+            return;
+        }
+        let (store, back) = (self.store.clone(), self.back.clone());
+        tokio::spawn(async move {
+            let rows = store.rows(after, limit).await;
+            back.send(Message::Rows { place, after, rows })
+                .await
+                .unwrap_or_default();
+        });
+    }
+
+    pub(super) fn recall(&self, place: Place, event: EventId) {
+        let (store, back) = (self.store.clone(), self.back.clone());
+        tokio::spawn(async move {
+            let row = store.event(event).await;
+            back.send(Message::Recalled { place, event, row })
+                .await
+                .unwrap_or_default();
+        });
+    }
+}

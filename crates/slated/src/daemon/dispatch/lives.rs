@@ -1,0 +1,104 @@
+//! The dispatcher and the lives of processes: started, replaced, told goodbye.
+
+use slated_core::lane;
+use slated_core::life::{self, Generation};
+use slated_model::{Change, WorkerRow};
+
+use super::{CLEAN_STOP, Dispatcher, REPLACED};
+use crate::daemon::journal::Place;
+use crate::tell::Fact;
+
+impl Dispatcher {
+    pub(super) fn live(&mut self, place: Place, input: life::Input) {
+        let now = self.clock.now();
+        for effect in self.plugins[place].life.step(now, input) {
+            match effect {
+                life::Effect::Start(generation) => self.start(place, generation),
+                life::Effect::Retire(generation) => {
+                    if self.plugins[place].used == Some(generation) {
+                        self.feed(place, lane::Input::Retired);
+                    }
+                }
+                life::Effect::Goodbye(generation) => self.goodbye(place, generation),
+                life::Effect::Use(generation) => self.use_worker(place, generation),
+                life::Effect::KeptOld => {}
+                life::Effect::Quarantined => {
+                    let plugin = self.plugins[place].id.clone();
+                    self.teller.tell(Fact::PluginQuarantined { plugin });
+                }
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self, place: Place, generation: Generation) {
+        let plugin = &mut self.plugins[place];
+        let (id, worker) = self.workers.start(plugin);
+        self.by_worker.insert(id, (place, generation));
+        let failed = worker.as_ref().err().cloned();
+        if let Ok(worker) = worker {
+            if let (Some(pid), Some(handle)) = (worker.pid, &worker.handle) {
+                let started = handle.started().unwrap_or_default();
+                let plugin = plugin.id.clone();
+                self.journal.note(Change::Worker(WorkerRow {
+                    plugin,
+                    pid,
+                    started,
+                }));
+            }
+            plugin.workers.insert(generation, worker);
+        }
+        if let Some(message) = failed {
+            // The system refused a process: that may pass, like a network's failure.
+            plugin.note_error(None, None, message.clone());
+            self.teller.tell(Fact::PluginUnlucky {
+                plugin: plugin.id.clone(),
+                message,
+            });
+            self.by_worker.remove(&id);
+            self.live(
+                place,
+                life::Input::LoadFailed {
+                    generation,
+                    network: true,
+                },
+            );
+            self.live(place, life::Input::Exited { generation });
+        }
+    }
+
+    pub(super) fn goodbye(&self, place: Place, generation: Generation) {
+        let plugin = &self.plugins[place];
+        if let Some(handle) = plugin
+            .workers
+            .get(&generation)
+            .and_then(|w| w.handle.as_ref())
+        {
+            let (reason, grace) = if self.stopping.is_some() {
+                ("stop", CLEAN_STOP)
+            } else {
+                ("reload", REPLACED)
+            };
+            if handle.goodbye(reason, grace).is_err() {
+                handle.kill();
+            }
+        }
+    }
+
+    pub(super) fn use_worker(&mut self, place: Place, generation: Generation) {
+        let plugin = &mut self.plugins[place];
+        plugin.used = Some(generation);
+        plugin.broken = None;
+        let Some(worker) = plugin.workers.get(&generation) else {
+            return;
+        };
+        let (content, callbacks) = (worker.content.clone(), worker.callbacks.clone());
+        let resume = std::mem::take(&mut plugin.resume_on_use);
+        self.amend(place, |row| row.content = content);
+        if resume {
+            self.feed(place, lane::Input::Resume);
+        }
+        if let Some(callbacks) = callbacks {
+            self.feed(place, lane::Input::Ready(callbacks));
+        }
+    }
+}

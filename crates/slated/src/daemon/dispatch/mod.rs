@@ -1,0 +1,329 @@
+//! The dispatcher: one task that owns every lane and life, and does what they decide.
+//!
+//! A turn of its loop takes what has come (news of the intake, reports of workers, changed files,
+//! questions of people, time), hands it to `core`, performs the effects, and gives the journal what
+//! is to be durable. Nothing else touches a lane, so there is nothing to lock.
+//!
+//! Invariant: the loop never waits for a plugin, the disk or the site; what takes time runs in a
+//! task of its own and comes back as a [`Message`].
+
+mod files;
+mod lanes;
+mod lives;
+mod reports;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use slated_core::Mono;
+use slated_core::lane::{self, Lane};
+use slated_core::life::{self, Generation};
+use slated_core::order::Gate;
+use slated_host::{Report, WorkerId};
+use slated_model::{Attempt, EventId, LaneRow, Offset, OutcomeRow, PluginId, Row};
+use slated_store::{LogEnd, Recorded, Snapshot, Store};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::daemon::folders::FileChange;
+use crate::daemon::journal::{Journal, Place};
+use crate::daemon::plugin::Plugin;
+use crate::daemon::tail::Tail;
+use crate::daemon::workers::Workers;
+use crate::tell::{Fact, Teller};
+use crate::view::PluginView;
+
+/// How long a clean stop lets callbacks in flight finish (config.md).
+const CLEAN_STOP: Duration = Duration::from_secs(30);
+/// How long a replaced process may take to finish what it was sent (config.md).
+const REPLACED: Duration = Duration::from_mins(1);
+/// How long a full disk is left alone before the next try.
+const DISK_WAIT: Duration = Duration::from_secs(2);
+/// Messages handled before the journal and the timers are looked at.
+const BATCH: usize = 256;
+
+/// Something the dispatcher must know.
+pub(crate) enum Message {
+    /// Rows were appended to the log.
+    Appended { rows: Vec<Arc<Row>> },
+    /// The site was read without error, by a request made at `asked_at`.
+    SiteRead { asked_at: Mono, high: EventId },
+    /// The site could not be read.
+    SiteDown,
+    /// Rows that a lane asked for.
+    Rows {
+        place: Place,
+        after: Offset,
+        rows: Result<Vec<Row>, slated_store::Error>,
+    },
+    /// A row that a lane asked for.
+    Recalled {
+        place: Place,
+        event: EventId,
+        row: Result<Option<Row>, slated_store::Error>,
+    },
+    /// The journal's write has ended.
+    Recorded(Result<Recorded, slated_store::Error>),
+    /// The plugins' files changed.
+    Files(Vec<FileChange>),
+    /// A person asks.
+    Ask(Question),
+}
+
+/// What a person can ask of a running daemon.
+pub(crate) enum Question {
+    /// How all plugins are.
+    Plugins(oneshot::Sender<(Vec<PluginView>, LogEnd)>),
+}
+
+/// Owns the plugins of a daemon.
+pub(crate) struct Dispatcher {
+    clock: Clock,
+    store: Arc<dyn Store>,
+    teller: Teller,
+    workers: Workers,
+    back: mpsc::Sender<Message>,
+    plugins: Vec<Plugin>,
+    by_worker: BTreeMap<WorkerId, (Place, Generation)>,
+    journal: Journal,
+    tail: Tail,
+    /// The offset before the oldest row kept.
+    log_start: Offset,
+    gate: Gate,
+    site: Site,
+    stopping: Option<Mono>,
+    /// What stands on record of plugins that were not seen yet.
+    recorded: BTreeMap<PluginId, (LaneRow, Vec<Attempt>, Vec<OutcomeRow>)>,
+    /// Inputs for lanes that came up while others were handled.
+    todo: VecDeque<(Place, lane::Input)>,
+}
+
+/// The site as far as lanes need to know.
+struct Site {
+    down: bool,
+    good_since: Mono,
+}
+
+/// The ends of the channels that feed a dispatcher.
+pub(crate) struct Feeds {
+    pub(crate) messages: mpsc::Receiver<Message>,
+    pub(crate) reports: mpsc::Receiver<(WorkerId, Report)>,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(
+        clock: Clock,
+        store: Arc<dyn Store>,
+        snapshot: &Snapshot,
+        workers: Workers,
+        back: mpsc::Sender<Message>,
+        teller: Teller,
+    ) -> Self {
+        let mut recorded = BTreeMap::new();
+        for row in &snapshot.lanes {
+            let of = |p: &PluginId| *p == row.plugin;
+            let attempts = snapshot
+                .attempts
+                .iter()
+                .filter(|a| of(&a.plugin))
+                .cloned()
+                .collect();
+            let ahead = snapshot
+                .ahead
+                .iter()
+                .filter(|o| of(&o.plugin))
+                .cloned()
+                .collect();
+            recorded.insert(row.plugin.clone(), (row.clone(), attempts, ahead));
+        }
+        Self {
+            clock,
+            store,
+            teller,
+            workers,
+            back,
+            plugins: Vec::new(),
+            by_worker: BTreeMap::new(),
+            journal: Journal::default(),
+            tail: Tail::new(snapshot.log.end),
+            log_start: snapshot.log.start,
+            gate: Gate::default(),
+            site: Site {
+                down: true,
+                good_since: Mono::ZERO,
+            },
+            stopping: None,
+            recorded,
+            todo: VecDeque::new(),
+        }
+    }
+
+    /// Runs until `stop`, and then until everything is finished and durable, or the time for a
+    /// clean stop is over. An error is a store that failed.
+    pub(crate) async fn run(
+        mut self,
+        mut feeds: Feeds,
+        stop: CancellationToken,
+    ) -> Result<(), slated_store::Error> {
+        let mut messages = Vec::with_capacity(BATCH);
+        let mut reports = Vec::with_capacity(BATCH);
+        loop {
+            let wake = self.wake_at();
+            tokio::select! {
+                _ = feeds.messages.recv_many(&mut messages, BATCH) => {}
+                _ = feeds.reports.recv_many(&mut reports, BATCH) => {}
+                () = tokio::time::sleep_until(self.clock.instant(wake)) => {}
+                () = stop.cancelled(), if self.stopping.is_none() => self.begin_stop(),
+            }
+            for (worker, report) in reports.drain(..) {
+                self.report(worker, report);
+            }
+            for message in messages.drain(..) {
+                self.take(message)?;
+            }
+            self.tick(wake);
+            self.write();
+            if self.has_stopped() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), slated_store::Error> {
+        match message {
+            Message::Appended { rows } => {
+                self.tail.push(rows);
+                self.all_lanes(&lane::Input::LogGrew(self.tail.end()));
+            }
+            Message::SiteRead { asked_at, high } => self.site_read(asked_at, high),
+            Message::SiteDown => self.site.down = true,
+            Message::Rows { place, after, rows } => {
+                let rows: Vec<_> = rows?.into_iter().map(Arc::new).collect();
+                let through = rows.last().map_or(after, |r| r.offset);
+                self.feed(
+                    place,
+                    lane::Input::Rows {
+                        after,
+                        rows,
+                        through,
+                    },
+                );
+            }
+            Message::Recalled { place, event, row } => {
+                self.feed(place, lane::Input::Recalled { event, row: row? });
+            }
+            Message::Recorded(result) => self.recorded(result)?,
+            Message::Files(changes) => changes.into_iter().for_each(|c| self.file(c)),
+            Message::Ask(Question::Plugins(reply)) => {
+                let end = self.tail.end();
+                let views = self
+                    .plugins
+                    .iter()
+                    .map(|p| PluginView::of(p, end))
+                    .collect();
+                // A caller that went away needs no answer.
+                reply
+                    .send((
+                        views,
+                        LogEnd {
+                            start: self.log_start,
+                            end,
+                        },
+                    ))
+                    .unwrap_or_default();
+            }
+        }
+        Ok(())
+    }
+
+    fn wake_at(&self) -> Mono {
+        let now = self.clock.now();
+        let lanes = self
+            .plugins
+            .iter()
+            .filter_map(|p| p.lane.as_ref()?.wake_at(now));
+        let lives = self.plugins.iter().filter_map(|p| p.life.wake_at());
+        lanes
+            .chain(lives)
+            .chain(self.stopping)
+            .min()
+            .unwrap_or(Mono::NEVER)
+    }
+
+    fn tick(&mut self, wake: Mono) {
+        if self.clock.now() < wake {
+            return;
+        }
+        for place in 0..self.plugins.len() {
+            self.live(place, life::Input::Tick);
+            self.feed(place, lane::Input::Tick);
+        }
+    }
+
+    fn write(&mut self) {
+        let Some(changes) = self.journal.next() else {
+            return;
+        };
+        let (store, back) = (self.store.clone(), self.back.clone());
+        let teller = self.teller.clone();
+        tokio::spawn(async move {
+            let mut told = false;
+            let result = loop {
+                match store.record(changes.clone()).await {
+                    // Nothing was written; what is done waits here until the disk has healed, and
+                    // nothing new is sent beyond the windows meanwhile.
+                    Err(error @ slated_store::Error::NoRoom { .. }) => {
+                        if !std::mem::replace(&mut told, true) {
+                            teller.tell(Fact::StateFailed {
+                                error: error.to_string(),
+                            });
+                        }
+                        tokio::time::sleep(DISK_WAIT).await;
+                    }
+                    result => break result,
+                }
+            };
+            back.send(Message::Recorded(result))
+                .await
+                .unwrap_or_default();
+        });
+    }
+
+    fn recorded(
+        &mut self,
+        result: Result<Recorded, slated_store::Error>,
+    ) -> Result<(), slated_store::Error> {
+        result?;
+        for (place, ticket) in self.journal.written() {
+            self.feed(place, lane::Input::Durable(ticket));
+        }
+        Ok(())
+    }
+
+    fn begin_stop(&mut self) {
+        self.stopping = Some(self.clock.now() + CLEAN_STOP + Duration::from_secs(5));
+        let busy = self
+            .plugins
+            .iter()
+            .filter(|p| p.lane.as_ref().is_some_and(Lane::is_busy))
+            .count();
+        self.teller.tell(Fact::Stopping { busy });
+        for place in 0..self.plugins.len() {
+            self.live(place, life::Input::Stop);
+        }
+        for place in 0..self.plugins.len() {
+            self.feed(place, lane::Input::Close);
+        }
+    }
+
+    /// Tells whether a stop has come to its end: all processes are gone and everything is durable.
+    fn has_stopped(&mut self) -> bool {
+        let Some(limit) = self.stopping else {
+            return false;
+        };
+        let late = self.clock.now() >= limit;
+        self.journal.is_idle() && (late || self.plugins.iter().all(|p| p.workers.is_empty()))
+    }
+}

@@ -1,0 +1,191 @@
+//! The dispatcher and what its workers say.
+
+use std::time::Duration;
+
+use slated_core::lane;
+use slated_core::life::{self, Generation};
+use slated_host::{Report, WorkerId};
+use slated_model::Change;
+
+use super::Dispatcher;
+use crate::daemon::journal::Place;
+use crate::daemon::workers;
+use crate::tell::Fact;
+
+impl Dispatcher {
+    pub(super) fn report(&mut self, worker: WorkerId, report: Report) {
+        let Some(&(place, generation)) = self.by_worker.get(&worker) else {
+            return;
+        };
+        let used = self.plugins[place].used == Some(generation);
+        match report {
+            Report::Hello(hello) => {
+                if let Some(w) = self.plugins[place].workers.get_mut(&generation) {
+                    w.runtime = hello.runtime;
+                }
+            }
+            Report::Ready {
+                callbacks,
+                warnings,
+                ..
+            } => self.ready(place, generation, &callbacks, warnings),
+            Report::LoadFailed(failed) => self.load_failed(place, generation, &failed),
+            Report::Result {
+                seq,
+                n,
+                us,
+                error,
+                stop,
+            } => {
+                if used {
+                    let reply = match error {
+                        None => lane::Reply::Done { us },
+                        Some(failure) => lane::Reply::Failed {
+                            failure: *failure,
+                            stop,
+                        },
+                    };
+                    self.feed(place, lane::Input::Answer { seq, n, reply });
+                }
+            }
+            Report::Done { .. } => {}
+            Report::Log(log) => self.teller.tell(Fact::PluginLog {
+                plugin: self.plugins[place].id.clone(),
+                level: log.level,
+                logger: log.logger,
+                message: log.message,
+                event: None,
+            }),
+            Report::Stderr { line } => {
+                let plugin = self.plugins[place].id.clone();
+                self.teller.tell(Fact::PluginPrinted { plugin, line });
+            }
+            Report::Slow {
+                seq,
+                n,
+                after,
+                stack,
+            } => self.slow(place, seq, n, after, stack),
+            Report::Exited(exit) => self.exited(place, generation, worker, &exit),
+        }
+    }
+
+    pub(super) fn ready(
+        &mut self,
+        place: Place,
+        generation: Generation,
+        callbacks: &[slated_host::CallbackSpec],
+        warnings: Vec<String>,
+    ) {
+        let plugin = &mut self.plugins[place];
+        let Some(worker) = plugin.workers.get_mut(&generation) else {
+            return;
+        };
+        let specs: Vec<_> = callbacks
+            .iter()
+            .map(|c| lane::CallbackSpec {
+                n: c.n,
+                id: c.id.clone(),
+                matcher: c.matcher.clone(),
+                stop_on_error: c.stop_on_error,
+            })
+            .collect();
+        self.teller.tell(Fact::PluginReady {
+            plugin: plugin.id.clone(),
+            callbacks: specs.len(),
+            warnings,
+            pid: worker.pid.unwrap_or_default(),
+        });
+        worker.callbacks = Some(specs);
+        self.live(place, life::Input::Ready(generation));
+    }
+
+    pub(super) fn load_failed(
+        &mut self,
+        place: Place,
+        generation: Generation,
+        failed: &slated_host::wire::LoadFailed,
+    ) {
+        let network = failed.cause.is_some();
+        self.live(
+            place,
+            life::Input::LoadFailed {
+                generation,
+                network,
+            },
+        );
+        let plugin = &mut self.plugins[place];
+        let message = failed.message.clone();
+        plugin.note_error(None, None, message.clone());
+        if network {
+            self.teller.tell(Fact::PluginUnlucky {
+                plugin: plugin.id.clone(),
+                message,
+            });
+            return;
+        }
+        let broken = workers::broken(failed);
+        plugin.broken = Some(broken.clone());
+        self.teller.tell(Fact::PluginBroken {
+            plugin: plugin.id.clone(),
+            place: broken.place,
+            traceback: broken.traceback,
+            kept_old: plugin.life.state() == life::State::Running,
+        });
+    }
+
+    pub(super) fn slow(&self, place: Place, seq: u64, n: u32, after: Duration, stack: String) {
+        let plugin = &self.plugins[place];
+        let Some(lane) = &plugin.lane else { return };
+        let callback = lane.callbacks().into_iter().flatten().find(|c| c.n == n);
+        self.teller.tell(Fact::CallbackSlow {
+            plugin: plugin.id.clone(),
+            callback: callback.map_or_else(|| n.to_string(), |c| c.id.to_string()),
+            event: lane.event_of(seq).unwrap_or_default(),
+            after,
+            stack,
+        });
+    }
+
+    pub(super) fn exited(
+        &mut self,
+        place: Place,
+        generation: Generation,
+        worker: WorkerId,
+        exit: &slated_host::Exit,
+    ) {
+        self.by_worker.remove(&worker);
+        self.journal.note(Change::WorkerGone { pid: exit.pid });
+        let plugin = &mut self.plugins[place];
+        plugin.workers.remove(&generation);
+        let ours = exit.expected || plugin.life.is_leaving(generation);
+        if !ours {
+            let end = exit.failure().summary();
+            plugin.note_error(None, None, format!("its process died ({end})"));
+            self.teller.tell(Fact::WorkerDied {
+                plugin: plugin.id.clone(),
+                end,
+                last_words: last_lines(&exit.stderr),
+            });
+        }
+        if self.plugins[place].used == Some(generation) {
+            self.plugins[place].used = None;
+            let verdict = match exit.why {
+                _ if ours => lane::Verdict::Ours,
+                slated_host::Why::HardLimit(_) => lane::Verdict::Limit(exit.failure()),
+                _ => lane::Verdict::Died(exit.failure()),
+            };
+            self.feed(place, lane::Input::Gone { verdict });
+        }
+        self.live(place, life::Input::Exited { generation });
+    }
+}
+
+/// Returns the end of what a process printed: enough to see what it died of.
+fn last_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines
+        .get(lines.len().saturating_sub(20)..)
+        .unwrap_or_default()
+        .join("\n")
+}
