@@ -127,6 +127,7 @@ class _Frames(object):
         while True:
             frame = self._channel.receive()
             if frame is None:
+                self._watch.hung_up()
                 return OK
             kind = frame["type"]
             if kind == "event":

@@ -56,6 +56,12 @@ class Watch(object):
         """Says that a hang-up is expected from now on."""
         self._leaving = True
 
+    def hung_up(self):
+        """Ends the process's group, where it leads one: the daemon is gone without a goodbye,
+        and what a callback left running must not meet the callback's next run."""
+        if os.getpgrp() == os.getpid():
+            end_group()
+
     def begin(self, timeout_ms):
         """Says that a call starts; `timeout_ms` may be None."""
         self._count += 1

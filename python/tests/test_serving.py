@@ -38,6 +38,9 @@ class Watch(object):
     def end(self):
         pass
 
+    def hung_up(self):
+        pass
+
 
 class Handler(object):
     seq = None

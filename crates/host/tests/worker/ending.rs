@@ -126,8 +126,10 @@ async fn parent_of_an_orphan() {
         &[ACT],
         &json!({"do": what, "seconds": 60, "note": noted.clone()}),
     );
-    crate::stage::note(&noted).await;
-    std::fs::write(&note, player.handle().pid().to_string()).unwrap();
+    let said = crate::stage::note(&noted).await;
+    let part = stage.path("part");
+    std::fs::write(&part, format!("{} {said}", player.handle().pid())).unwrap();
+    std::fs::rename(&part, &note).unwrap();
     std::future::pending::<()>().await;
 }
 
@@ -140,14 +142,24 @@ async fn a_worker_ends_soon_after_slated_was_killed() {
             .args(["--exact", "ending::parent_of_an_orphan"])
             .env("SLATED_TEST_ORPHAN", &noted)
             .env("SLATED_TEST_ORPHAN_DOES", what)
+            // It cannot tidy up behind itself.
+            .env("TMPDIR", folder.path())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let worker: u32 = note(&noted).await.parse().unwrap();
-        assert!(lives(worker));
+        let said = note(&noted).await;
+        // The worker, and its child where it has one.
+        let pids: Vec<u32> = said
+            .split(' ')
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        assert_eq!(pids.len(), if what == "child" { 2 } else { 1 });
+        assert!(pids.iter().all(|pid| lives(*pid)));
         parent.kill().unwrap();
         parent.wait().unwrap();
-        gone(worker).await;
+        for pid in pids {
+            gone(pid).await;
+        }
     }
 }
 
