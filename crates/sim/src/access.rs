@@ -1,7 +1,8 @@
 //! Who is asking: scripts with keys, people with passwords, session tokens, sudo.
 //!
 //! Scripts are `ApiUser` rows (`firstname` is the name, `salted_password` the key, which
-//! is never shown). Any password opens a person's account unless one was set.
+//! is never shown). Any password opens a person's account unless one was set
+//! (`password_proxy`, never shown either).
 
 use serde_json::Value;
 
@@ -31,9 +32,10 @@ const TOKEN: &str = "sim-session-";
 pub(crate) fn authenticate(data: &Data, auth: &Value) -> Result<Actor, Refusal> {
     let text = |key: &str| auth.get(key).and_then(Value::as_str);
     let (user, logs, is_script) = if let Some(login) = text("user_login") {
-        let person = person(data, login).filter(|_| {
+        let person = person(data, login).filter(|row| {
+            let set = row.text("password_proxy");
             let given = text("user_password").unwrap_or_default();
-            !given.is_empty() && data.passwords.get(login).is_none_or(|set| set == given)
+            !given.is_empty() && set.is_none_or(|set| set == given)
         });
         let row =
             person.ok_or_else(|| Refusal::auth(format!("Can't authenticate user '{login}'")))?;

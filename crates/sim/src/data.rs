@@ -1,4 +1,4 @@
-//! What a site holds: schema, entities, event log, followers, passwords. Cloning it is
+//! What a site holds: schema, entities, event log, followers. Cloning it is
 //! what a snapshot is; rows are shared, so that is cheap.
 
 use std::{
@@ -18,8 +18,6 @@ pub(crate) struct Data {
     pub(crate) log: Log,
     /// (user, what the user follows).
     pub(crate) follows: BTreeSet<(Link, Link)>,
-    /// By login. A person without an entry gets in with any password.
-    pub(crate) passwords: BTreeMap<String, String>,
 }
 
 /// All entities but event log entries, by type.
@@ -124,9 +122,8 @@ pub(crate) fn display_name(kind: &str, row: &Row) -> String {
         (!parts.is_empty()).then(|| parts.join(" "))
     };
     let own = match kind {
-        "HumanUser" => {
-            joined("firstname", "lastname").or_else(|| row.text("login").map(Into::into))
-        }
+        "HumanUser" => joined("firstname", "lastname")
+            .or_else(|| Some(row.text("name").or_else(|| row.text("login"))?.to_owned())),
         "ApiUser" => joined("firstname", "lastname"),
         _ => None,
     };

@@ -74,7 +74,6 @@ impl Site {
             tables: Tables::default(),
             log: Log::new(options.first_event_id),
             follows: std::collections::BTreeSet::new(),
-            passwords: std::collections::BTreeMap::new(),
         };
         let mut state = State::new(data, options.seed, options.largest_page);
         let now = options.clock.now();
@@ -174,8 +173,15 @@ impl Site {
     /// Sets a person's password; before that any password is right.
     pub fn set_password(&self, login: &str, password: &str) {
         self.with(|state, _| {
-            let passwords = &mut state.data.passwords;
-            passwords.insert(login.to_owned(), password.to_owned());
+            let person = state.data.tables.active("HumanUser");
+            let id = person
+                .filter(|row| row.text("login") == Some(login))
+                .map(|row| row.id)
+                .next();
+            let row = id.and_then(|id| state.data.tables.row_mut("HumanUser", id));
+            if let Some(row) = row {
+                row.set("password_proxy", password.into());
+            }
         });
     }
 

@@ -50,6 +50,12 @@ impl Query {
         if schema.entity_type(kind).is_none() {
             return Err(Refusal::no_type(method, kind));
         }
+        let presets = args.get("additional_filter_presets");
+        if presets.is_some_and(|presets| !presets.is_null()) {
+            return Err(Refusal::bad(format!(
+                "API {method}() 'additional_filter_presets' are not simulated."
+            )));
+        }
         let filter = match args.get("filters") {
             None | Some(Value::Null) => Filter::All(Vec::new()),
             Some(filters) => Filter::parse(schema, method, kind, filters)?,

@@ -196,6 +196,7 @@ pub(crate) fn wanted(
         .iter()
         .map(|value| match value {
             Value::Null => Ok(Value::Null),
+            _ if data_type == DataType::Image => Err(refuse("expected nil")),
             _ if op.takes_text() => value
                 .as_str()
                 .map(|text| Value::from(text.to_lowercase()))

@@ -79,7 +79,15 @@ fn shape(kind: &str, field: &Field) -> Value {
             fixed(field.values.iter().map(|v| (v.clone(), json!(v))).collect()),
         );
     }
-    for (name, value) in &field.properties {
+    let visible = field
+        .properties
+        .get("visible")
+        .unwrap_or(&Value::Bool(true));
+    for (name, value) in field
+        .properties
+        .iter()
+        .filter(|(name, _)| *name != "visible")
+    {
         properties.insert(name.clone(), json!({"value": value, "editable": true}));
     }
     json!({
@@ -90,7 +98,7 @@ fn shape(kind: &str, field: &Field) -> Value {
         "entity_type": fixed(json!(kind)),
         "mandatory": fixed(json!(field.mandatory)),
         "unique": fixed(json!(false)),
-        "visible": {"value": true, "editable": true},
+        "visible": {"value": visible, "editable": true},
         "ui_value_displayable": fixed(json!(true)),
         "properties": properties,
     })

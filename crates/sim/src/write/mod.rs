@@ -24,8 +24,14 @@ use crate::{
     view::EVENT,
 };
 
-/// Fields that the site keeps itself and that make no event rows.
-const BOOKKEEPING: [&str; 4] = ["created_at", "created_by", "updated_at", "updated_by"];
+/// Fields that make no event rows: what the site keeps itself, and keys.
+const UNTOLD: [&str; 5] = [
+    "created_at",
+    "created_by",
+    "updated_at",
+    "updated_by",
+    "salted_password",
+];
 
 /// What is written to one field.
 #[derive(Clone, Debug)]
@@ -152,7 +158,7 @@ impl Writer<'_> {
             let Some(field) = schema.field(kind, name) else {
                 continue;
             };
-            if !BOOKKEEPING.contains(&name.as_str()) {
+            if !UNTOLD.contains(&name.as_str()) {
                 self.field_changed(&subject, name, field, (&Value::Null, value), true);
             }
         }
@@ -199,7 +205,7 @@ impl Writer<'_> {
             }
             row.set(&name, value.clone());
             changed = true;
-            if !BOOKKEEPING.contains(&name.as_str()) {
+            if !UNTOLD.contains(&name.as_str()) {
                 self.field_changed(&subject, &name, field, (&old, &value), false);
             }
         }

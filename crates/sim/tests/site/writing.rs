@@ -387,6 +387,32 @@ fn scripts_that_do_not_log_make_no_rows() {
 }
 
 #[test]
+fn keys_and_passwords_stand_in_no_row() {
+    let site = site();
+    let made = rows(&site, || {
+        site.create(
+            "ApiUser",
+            json!({"firstname": "x", "salted_password": "s3cret"}),
+            "ada",
+        )
+        .unwrap();
+        let fields = json!({"login": "new", "password_proxy": "s3cret"});
+        site.create("HumanUser", fields, "ada").unwrap();
+    });
+    assert!(made.len() > 2);
+    assert!(!json!(made).to_string().contains("s3cret"));
+    assert_eq!(site.key("x").as_deref(), Some("s3cret"));
+    for (kind, field) in [
+        ("ApiUser", "salted_password"),
+        ("HumanUser", "password_proxy"),
+    ] {
+        for row in site.find(kind, &json!([]), &[field]).unwrap() {
+            assert_eq!(row[field], "*******");
+        }
+    }
+}
+
+#[test]
 fn session_and_sudo_are_on_record() {
     let site = site();
     let auth = json!({
