@@ -1,10 +1,11 @@
-//! The daemon is killed, again and again, while people work on the site.
+//! The daemon and its workers die again and again while people work on the site: nothing is lost,
+//! nothing comes out of order, and no more runs again than promise P4 allows.
 
 use std::time::Duration;
 
 use slated_sim::{CommitPolicy, Fate};
 use slated_testkit::World;
-use slated_testkit::plugins::{Callback, Plugin};
+use slated_testkit::plugins::{Act, Callback, Plugin};
 
 /// Ten kills at random moments, a fifth of the transactions late: nothing is lost, nothing comes
 /// out of order, and only what was in flight at a kill is repeated (promises P1, P2, P4, P5).
@@ -43,5 +44,57 @@ async fn ten_kills_lose_nothing() -> anyhow::Result<()> {
     let verdict = world.verdict().await?;
     eprintln!("{verdict}");
     verdict.kept(500)?;
+    Ok(())
+}
+
+/// Workers that are killed or exit under a callback repeat that callback and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_die_repeat_one_body() -> anyhow::Result<()> {
+    let exits = Callback::new("f").does(Act::Exit, 130, Some(1));
+    let mut world = World::builder(env!("CARGO_BIN_EXE_slated"))
+        .plugin(
+            Plugin::journal("exits")
+                .callback(exits)
+                .callback(Callback::new("g")),
+        )
+        .plugin(Plugin::journal("shot"))
+        .plugin(Plugin::journal("calm"))
+        .start()
+        .await?;
+    let mut client = world.client(150, Duration::from_millis(10))?;
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(50..800))).await;
+        world.kill_worker("shot")?;
+    }
+    assert!(client.wait().await?.success(), "the client failed");
+    world.caught_up(Duration::from_secs(60)).await?;
+    let verdict = world.verdict().await?;
+    verdict.kept(500)?;
+    assert!(verdict.repeats.worker_died >= 1, "{verdict}");
+    Ok(())
+}
+
+/// A clean stop under load repeats nothing at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_stop_repeats_nothing() -> anyhow::Result<()> {
+    let slow = Callback::new("f").sleeps(Duration::from_millis(20));
+    let mut world = World::builder(env!("CARGO_BIN_EXE_slated"))
+        .plugin(Plugin::journal("slow").callback(slow))
+        .start()
+        .await?;
+    let mut client = world.client(100, Duration::ZERO)?;
+    for lines in [20, 60] {
+        let patience = Duration::from_secs(30);
+        world
+            .until("bodies run", patience, |w| Ok(w.journal()?.len() > lines))
+            .await?;
+        assert!(world.terminate().await?.success(), "{}", world.log());
+        world.restart()?;
+    }
+    assert!(client.wait().await?.success(), "the client failed");
+    world.caught_up(Duration::from_secs(60)).await?;
+    let verdict = world.verdict().await?;
+    verdict.kept(100)?;
+    assert_eq!(verdict.bodies, verdict.units, "{verdict}");
     Ok(())
 }

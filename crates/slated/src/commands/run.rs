@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use slated_config::{Level, LogFormat, System};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::common::ConfigArgs;
@@ -37,14 +38,18 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
         env!("CARGO_PKG_VERSION"),
         std::process::id()
     );
-    let daemon = Daemon::start(
-        loaded.config,
-        secrets,
-        args.python.as_deref(),
-        Teller::new(),
-    )
-    .await?;
-    stop_on_signals(&daemon)?;
+    // From here on, so that a stop in the middle of the start is one, too.
+    let mut signals = Signals::listen()?;
+    let python = args.python.as_deref();
+    let start = Daemon::start(loaded.config, secrets, python, Teller::new());
+    let daemon = tokio::select! {
+        daemon = Box::pin(start) => daemon?,
+        _ = signals.next() => {
+            tracing::info!("Stopped before it had started.");
+            return Ok(());
+        }
+    };
+    signals.stop(daemon.stopper());
     let result = daemon.finish().await;
     if result.is_ok() {
         tracing::info!("Stopped; everything is on record.");
@@ -72,26 +77,37 @@ fn start_log(level: Level, format: LogFormat) {
     }
 }
 
-/// Stops the daemon at the first signal, and the process at the second.
-pub(crate) fn stop_on_signals(daemon: &Daemon) -> Result<(), CommandError> {
-    let fail = |e| CommandError::internal(format!("cannot listen to signals: {e}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
-    let stop = daemon.stopper();
-    tokio::spawn(async move {
-        let mut first = true;
-        loop {
-            let number = tokio::select! {
-                _ = terminate.recv() => 15,
-                _ = interrupt.recv() => 2,
-            };
-            if !std::mem::replace(&mut first, false) {
-                at_once(number);
-            }
-            stop.cancel();
+/// SIGTERM and Ctrl-C, from the moment it is made.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn listen() -> Result<Self, CommandError> {
+        let fail = |e| CommandError::internal(format!("cannot listen to signals: {e}"));
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(fail)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(fail)?,
+        })
+    }
+
+    /// Waits for the next one; returns its number.
+    pub(crate) async fn next(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.terminate.recv() => 15,
+            _ = self.interrupt.recv() => 2,
         }
-    });
-    Ok(())
+    }
+
+    /// Cancels `stop` at the next one, and ends the process at the one after.
+    pub(crate) fn stop(mut self, stop: CancellationToken) {
+        tokio::spawn(async move {
+            self.next().await;
+            stop.cancel();
+            at_once(self.next().await);
+        });
+    }
 }
 
 /// Ends without waiting. Workers see their pipe hang up and end themselves; what they had not
