@@ -25,6 +25,8 @@ pub(super) struct Play {
     screen: Screen,
     clock: Clock,
     print: fn(String),
+    /// A plugin was loaded since the screen learned what plugins are called with.
+    reloaded: bool,
     /// The newest event before the story.
     before: EventId,
 }
@@ -39,6 +41,7 @@ impl Play {
             screen: Screen::new(before),
             clock: Clock::start(),
             print,
+            reloaded: false,
             before,
         }
     }
@@ -84,6 +87,10 @@ impl Play {
 
     /// Takes the next fact, or lets a moment pass. May be dropped at any time.
     async fn turn(&mut self) -> Result<(), CommandError> {
+        if self.reloaded {
+            self.screen.set_callbacks(self.stage.callbacks().await?);
+            self.reloaded = false;
+        }
         let fact = tokio::select! {
             biased;
             fact = self.stage.facts.recv() => fact,
@@ -93,7 +100,7 @@ impl Play {
             }
         };
         match fact {
-            Ok(fact) => self.take(&fact).await?,
+            Ok(fact) => self.take(&fact)?,
             // More in one moment than anybody could read.
             Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return Err(self.stage.failed().await),
@@ -102,14 +109,14 @@ impl Play {
         Ok(())
     }
 
-    async fn take(&mut self, fact: &Fact) -> Result<(), CommandError> {
+    fn take(&mut self, fact: &Fact) -> Result<(), CommandError> {
         self.record.take(fact);
         self.screen.take(fact, self.clock.now(), &time_of_day());
         match fact {
             // The chat has been restarted: the next attempt gets through.
             Fact::CallbackRetried { .. } => self.stage.chat.open(),
             Fact::PluginReady { .. } | Fact::PluginBroken { .. } => {
-                self.screen.set_callbacks(self.stage.callbacks().await?);
+                self.reloaded = true;
                 Ok(())
             }
             _ => Ok(()),

@@ -174,10 +174,12 @@ impl Stage {
     }
 
     async fn ended(&mut self) -> Result<(), CommandError> {
-        let Some(daemon) = self.daemon.take() else {
+        let Some(daemon) = &mut self.daemon else {
             return Ok(());
         };
-        daemon.await.unwrap_or_else(|error| {
+        let ended = daemon.await;
+        self.daemon = None;
+        ended.unwrap_or_else(|error| {
             Err(CommandError::internal(format!("the daemon broke: {error}")))
         })
     }
