@@ -7,8 +7,8 @@ use slated_model::{EventId, Offset};
 use slated_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::dispatch::{Message, Question};
 use super::intake::IntakeStatus;
+use super::message::{Message, Question};
 use crate::view::{self, EventLine, EventView, LogView, SiteView, StatusView};
 
 /// Answers questions. Clones ask the same daemon.

@@ -14,30 +14,13 @@ use slated_model::{LaneRow, PluginId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::dispatch::Message;
+use super::message::{FileChange, Message};
 use crate::clock::Clock;
 use crate::error::CommandError;
 use crate::tell::{Fact, Teller};
 
 /// From one look at the folders to the next.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// A change of a plugin's file, as the dispatcher hears of it.
-#[derive(Clone, Debug)]
-pub(crate) enum FileChange {
-    /// It is there; `from` if it was another plugin's before.
-    Appeared {
-        plugin: PluginId,
-        content: String,
-        from: Option<PluginId>,
-    },
-    /// It has another content.
-    Changed { plugin: PluginId, content: String },
-    /// It was touched.
-    Touched { plugin: PluginId },
-    /// It is gone.
-    Gone { plugin: PluginId },
-}
 
 /// Looks at folders until it is told to stop.
 pub(crate) struct Scanner {
@@ -160,17 +143,6 @@ impl Scanner {
 
     fn path(&self, plugin: &PluginId) -> PathBuf {
         file_of(&self.folders, plugin)
-    }
-}
-
-impl FileChange {
-    const fn plugin(&self) -> &PluginId {
-        match self {
-            Self::Appeared { plugin, .. }
-            | Self::Changed { plugin, .. }
-            | Self::Touched { plugin }
-            | Self::Gone { plugin } => plugin,
-        }
     }
 }
 

@@ -15,7 +15,7 @@ use slated_store::{Append, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::dispatch::Message;
+use super::message::Message;
 use crate::clock::{Clock, wall_ms};
 use crate::tell::{Fact, Teller};
 

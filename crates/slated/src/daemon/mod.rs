@@ -10,11 +10,13 @@
 //! They end in that order: nothing new comes in, callbacks in flight finish, everything is durable.
 
 pub(crate) mod desk;
-pub(crate) mod dispatch;
+mod dispatch;
 mod folders;
-pub(crate) mod intake;
+mod intake;
 mod journal;
-pub(crate) mod plugin;
+mod message;
+mod plugin;
+mod show;
 mod tail;
 mod workers;
 

@@ -5,8 +5,8 @@ use slated_model::{Change, LaneRow, PluginId};
 
 use super::Dispatcher;
 use crate::clock::seed;
-use crate::daemon::folders::FileChange;
 use crate::daemon::journal::Place;
+use crate::daemon::message::FileChange;
 use crate::daemon::plugin::Plugin;
 use crate::tell::Fact;
 

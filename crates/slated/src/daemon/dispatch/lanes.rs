@@ -5,9 +5,10 @@ use slated_core::lane::{self, Context, Lane};
 use slated_core::retry::SiteHealth;
 use slated_model::{Attempt, Change, EventId, Failure, LaneRow, Offset, OutcomeRow};
 
-use super::{Dispatcher, Message};
+use super::Dispatcher;
 use crate::clock::{seed, wall_ms};
 use crate::daemon::journal::Place;
+use crate::daemon::message::Message;
 use crate::daemon::workers;
 use crate::tell::Fact;
 

@@ -21,14 +21,14 @@ use slated_core::lane::{self, Lane};
 use slated_core::life::{self, Generation};
 use slated_core::order::Gate;
 use slated_host::{Report, WorkerId};
-use slated_model::{Attempt, EventId, LaneRow, Offset, OutcomeRow, PluginId, Row};
+use slated_model::{Attempt, LaneRow, Offset, OutcomeRow, PluginId};
 use slated_store::{LogEnd, Recorded, Snapshot, Store};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::daemon::folders::FileChange;
 use crate::daemon::journal::{Journal, Place};
+use crate::daemon::message::{Message, Question};
 use crate::daemon::plugin::Plugin;
 use crate::daemon::tail::Tail;
 use crate::daemon::workers::Workers;
@@ -43,40 +43,6 @@ const REPLACED: Duration = Duration::from_mins(1);
 const DISK_WAIT: Duration = Duration::from_secs(2);
 /// Messages handled before the journal and the timers are looked at.
 const BATCH: usize = 256;
-
-/// Something the dispatcher must know.
-pub(crate) enum Message {
-    /// Rows were appended to the log.
-    Appended { rows: Vec<Arc<Row>> },
-    /// The site was read without error, by a request made at `asked_at`.
-    SiteRead { asked_at: Mono, high: EventId },
-    /// The site could not be read.
-    SiteDown,
-    /// Rows that a lane asked for.
-    Rows {
-        place: Place,
-        after: Offset,
-        rows: Result<Vec<Row>, slated_store::Error>,
-    },
-    /// A row that a lane asked for.
-    Recalled {
-        place: Place,
-        event: EventId,
-        row: Result<Option<Row>, slated_store::Error>,
-    },
-    /// The journal's write has ended.
-    Recorded(Result<Recorded, slated_store::Error>),
-    /// The plugins' files changed.
-    Files(Vec<FileChange>),
-    /// A person asks.
-    Ask(Question),
-}
-
-/// What a person can ask of a running daemon.
-pub(crate) enum Question {
-    /// How all plugins are.
-    Plugins(oneshot::Sender<(Vec<PluginView>, LogEnd)>),
-}
 
 /// Owns the plugins of a daemon.
 pub(crate) struct Dispatcher {

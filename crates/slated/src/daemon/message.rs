@@ -1,0 +1,74 @@
+//! What the daemon's tasks say to the dispatcher.
+
+use std::sync::Arc;
+
+use slated_core::Mono;
+use slated_model::{EventId, Offset, PluginId, Row};
+use slated_store::{LogEnd, Recorded};
+use tokio::sync::oneshot;
+
+use super::journal::Place;
+use crate::view::PluginView;
+
+/// Something the dispatcher must know.
+pub(crate) enum Message {
+    /// Rows were appended to the log.
+    Appended { rows: Vec<Arc<Row>> },
+    /// The site was read without error, by a request made at `asked_at`.
+    SiteRead { asked_at: Mono, high: EventId },
+    /// The site could not be read.
+    SiteDown,
+    /// Rows that a lane asked for.
+    Rows {
+        place: Place,
+        after: Offset,
+        rows: Result<Vec<Row>, slated_store::Error>,
+    },
+    /// A row that a lane asked for.
+    Recalled {
+        place: Place,
+        event: EventId,
+        row: Result<Option<Row>, slated_store::Error>,
+    },
+    /// The journal's write has ended.
+    Recorded(Result<Recorded, slated_store::Error>),
+    /// The plugins' files changed.
+    Files(Vec<FileChange>),
+    /// A person asks.
+    Ask(Question),
+}
+
+/// What a person can ask of a running daemon.
+pub(crate) enum Question {
+    /// How all plugins are.
+    Plugins(oneshot::Sender<(Vec<PluginView>, LogEnd)>),
+}
+
+/// A change of a plugin's file, as the dispatcher hears of it.
+#[derive(Clone, Debug)]
+pub(crate) enum FileChange {
+    /// It is there; `from` if it was another plugin's before.
+    Appeared {
+        plugin: PluginId,
+        content: String,
+        from: Option<PluginId>,
+    },
+    /// It has another content.
+    Changed { plugin: PluginId, content: String },
+    /// It was touched.
+    Touched { plugin: PluginId },
+    /// It is gone.
+    Gone { plugin: PluginId },
+}
+
+impl FileChange {
+    /// Returns the plugin it is about.
+    pub(crate) const fn plugin(&self) -> &PluginId {
+        match self {
+            Self::Appeared { plugin, .. }
+            | Self::Changed { plugin, .. }
+            | Self::Touched { plugin }
+            | Self::Gone { plugin } => plugin,
+        }
+    }
+}

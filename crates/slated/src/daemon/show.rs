@@ -1,0 +1,90 @@
+//! How a running daemon shows: its plugins and its site in the shapes of `view`.
+
+use slated_core::lane::Lane;
+use slated_model::Offset;
+
+use super::intake::IntakeStatus;
+use super::plugin::Plugin;
+use crate::view::{CallbackView, HolesView, PluginView, RetryView, SiteView};
+
+impl PluginView {
+    /// Describes a plugin of a running daemon.
+    pub(crate) fn of(plugin: &Plugin, end: Offset) -> Self {
+        let worker = plugin
+            .used
+            .and_then(|g| plugin.workers.get(&g))
+            .or_else(|| plugin.workers.values().next());
+        let lane = plugin.lane.as_ref();
+        let hold = lane
+            .and_then(Lane::hold)
+            .map(|hold| match (&hold.event, &hold.callback) {
+                (Some(event), Some(callback)) => {
+                    format!("at event {event} in {callback}: {}", hold.reason)
+                }
+                _ => hold.reason.clone(),
+            });
+        let broken = plugin.broken.as_ref();
+        Self {
+            plugin: plugin.id.clone(),
+            state: plugin.state().into(),
+            why: broken.map(|b| b.place.clone()).or(hold),
+            traceback: broken.map(|b| b.traceback.clone()),
+            file: Some(plugin.file.display().to_string()),
+            pid: worker.and_then(|w| w.pid),
+            python: worker.map(|w| w.runtime.clone()),
+            cursor: lane.map(|l| l.cursor().0),
+            lag: lane.map(|l| l.cursor().until(end)),
+            in_flight: lane.map_or(0, |l| l.in_flight() as u64),
+            retries: lane
+                .map(|l| l.attempts().map(RetryView::of).collect())
+                .unwrap_or_default(),
+            callbacks: worker
+                .and_then(|w| w.callbacks.as_ref())
+                .into_iter()
+                .flatten()
+                .map(|c| CallbackView {
+                    name: c.id.clone(),
+                    matcher: c.matcher.clone(),
+                    stop_on_error: c.stop_on_error,
+                })
+                .collect(),
+            done: plugin.done,
+            failed: plugin.failed,
+            last: plugin.last.clone(),
+            last_error: plugin.last_error.clone(),
+        }
+    }
+}
+
+impl SiteView {
+    /// Describes the site of a running daemon.
+    pub(crate) fn of(url: &str, status: &IntakeStatus) -> Self {
+        let follow = &status.follow;
+        let state = match (&follow.lost, &status.trouble, status.read_at_ms) {
+            (Some(_), ..) => "anchor lost",
+            (None, Some(_), _) => "down",
+            (None, None, None) => "starting",
+            (None, None, Some(_)) => "ok",
+        };
+        Self {
+            url: url.into(),
+            state: state.into(),
+            trouble: follow
+                .lost
+                .as_ref()
+                .map(ToString::to_string)
+                .or_else(|| status.trouble.clone()),
+            head: follow.high.0,
+            caught_up: follow.caught_up,
+            read_at_ms: status.read_at_ms,
+            requests: status.requests,
+            holes: HolesView {
+                open: follow.open.ranges,
+                open_ids: follow.open.ids,
+                oldest_s: follow.open.oldest.as_secs(),
+                closed: follow.closed.ranges,
+            },
+            late: follow.late,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What people and programs see of a slated: the shapes of `/api/v1` and of every `--json`.
+//!
+//! The same shapes come from a running daemon and, where none runs, from its store. Times are
+//! milliseconds since 1970 (UTC). A field is added, never renamed.
+//!
+//! `recorded` fills them from a store; `daemon/show` from a running daemon.
+
+mod recorded;
+
+use serde::{Deserialize, Serialize};
+use slated_model::{Attempt, CallbackId, EventId, Matcher, PluginId};
+
+pub(crate) use recorded::{event, offline};
+
+/// `slated status --json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StatusView {
+    /// The version of slated that answers.
+    pub(crate) version: String,
+    /// Whether a daemon runs; without one the rest is what the store holds.
+    pub(crate) running: bool,
+    /// The daemon's process.
+    pub(crate) pid: Option<u32>,
+    pub(crate) site: SiteView,
+    pub(crate) log: LogView,
+    pub(crate) plugins: Vec<PluginView>,
+}
+
+/// The site as the follower sees it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct SiteView {
+    pub(crate) url: String,
+    /// `ok`, `down`, `starting`, `anchor lost`, or `unknown` without a daemon.
+    pub(crate) state: String,
+    /// Why it cannot be read, or is not the one that was followed.
+    pub(crate) trouble: Option<String>,
+    /// The highest event id seen.
+    pub(crate) head: u64,
+    /// Whether the last look reached the end of the site's log.
+    pub(crate) caught_up: bool,
+    /// When the site was last read.
+    pub(crate) read_at_ms: Option<i64>,
+    /// Requests since the daemon's start.
+    pub(crate) requests: u64,
+    /// Ids below the head not seen yet.
+    pub(crate) holes: HolesView,
+    /// Events that filled a hole since the daemon's start.
+    pub(crate) late: u64,
+}
+
+/// Holes in figures.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct HolesView {
+    /// Ranges asked for by the ladder, and ids in them.
+    pub(crate) open: u64,
+    pub(crate) open_ids: u64,
+    /// For how long the oldest of them was observed, in seconds.
+    pub(crate) oldest_s: u64,
+    /// Ranges left to the daily audit.
+    pub(crate) closed: u64,
+}
+
+/// The local log.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct LogView {
+    /// Events in it.
+    pub(crate) events: u64,
+    /// The offset of the newest.
+    pub(crate) end: u64,
+}
+
+/// One plugin.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PluginView {
+    pub(crate) plugin: PluginId,
+    /// In the vocabulary of the design: starting, running, waiting, held, broken, quarantined,
+    /// stopped, gone; `unknown` without a daemon.
+    pub(crate) state: String,
+    /// Why it is not running, in a line.
+    pub(crate) why: Option<String>,
+    /// The traceback of code that does not load.
+    pub(crate) traceback: Option<String>,
+    pub(crate) file: Option<String>,
+    pub(crate) pid: Option<u32>,
+    pub(crate) python: Option<String>,
+    /// The offset up to which everything is finished; absent until it has its place.
+    pub(crate) cursor: Option<u64>,
+    /// Events behind the end of the log.
+    pub(crate) lag: Option<u64>,
+    pub(crate) in_flight: u64,
+    /// Units that failed and will be tried again.
+    pub(crate) retries: Vec<RetryView>,
+    pub(crate) callbacks: Vec<CallbackView>,
+    /// Outcomes since the daemon's start.
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+    pub(crate) last: Option<LastView>,
+    pub(crate) last_error: Option<ErrorView>,
+}
+
+/// A callback as it is registered now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CallbackView {
+    pub(crate) name: CallbackId,
+    #[serde(rename = "match")]
+    pub(crate) matcher: Matcher,
+    pub(crate) stop_on_error: bool,
+}
+
+/// A unit of work that failed and will be tried again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RetryView {
+    pub(crate) event: EventId,
+    pub(crate) callback: CallbackId,
+    pub(crate) failed: u32,
+    pub(crate) error: String,
+    /// Whether the plugin goes on meanwhile.
+    pub(crate) aside: bool,
+}
+
+/// The newest outcome.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LastView {
+    pub(crate) event: EventId,
+    pub(crate) callback: CallbackId,
+    pub(crate) outcome: String,
+    pub(crate) at_ms: i64,
+}
+
+/// The newest failure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ErrorView {
+    pub(crate) event: Option<EventId>,
+    pub(crate) callback: Option<CallbackId>,
+    pub(crate) error: String,
+    pub(crate) at_ms: i64,
+}
+
+/// `slated events tail --json`, one object a line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EventLine {
+    pub(crate) offset: u64,
+    pub(crate) id: EventId,
+    pub(crate) late: bool,
+    pub(crate) event_type: Option<String>,
+    pub(crate) attribute_name: Option<String>,
+    pub(crate) created_at: Option<String>,
+    /// `Type name` of the entity, for people.
+    pub(crate) entity: Option<String>,
+    /// The name of the user, for people.
+    pub(crate) user: Option<String>,
+}
+
+/// `slated events show ID --json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct EventView {
+    #[serde(flatten)]
+    pub(crate) line: EventLine,
+    /// The row as the site wrote it; a string if it cannot be read.
+    pub(crate) event: serde_json::Value,
+    pub(crate) plugins: Vec<FateView>,
+}
+
+/// What became of an event in one plugin.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FateView {
+    pub(crate) plugin: PluginId,
+    /// `handled`, `not reached`, `before its start`, or `no match`.
+    pub(crate) fate: String,
+    pub(crate) units: Vec<UnitView>,
+}
+
+/// What became of an event in one callback.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct UnitView {
+    pub(crate) callback: CallbackId,
+    /// `done`, `dead letter`, `discarded`, `retry aside` or `retry in place`.
+    pub(crate) outcome: String,
+    pub(crate) attempt: u32,
+    /// Microseconds in the callback.
+    pub(crate) us: Option<u64>,
+    pub(crate) error: Option<String>,
+    pub(crate) traceback: Option<String>,
+    pub(crate) at_ms: i64,
+}
+
+impl RetryView {
+    pub(crate) fn of(attempt: &Attempt) -> Self {
+        Self {
+            event: attempt.event,
+            callback: attempt.callback.clone(),
+            failed: attempt.failed,
+            error: attempt.failure.summary(),
+            aside: attempt.aside,
+        }
+    }
+}

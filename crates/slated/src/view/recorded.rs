@@ -1,0 +1,242 @@
+//! What stands on record, shown: for a slated that does not run, and for the fate of an event.
+
+use serde::Deserialize;
+use slated_model::{Attempt, EventId, LaneRow, Offset, Outcome, OutcomeRow, Row};
+use slated_store::{Snapshot, Store};
+
+use super::{
+    ErrorView, EventLine, EventView, FateView, HolesView, LastView, LogView, PluginView, RetryView,
+    SiteView, StatusView, UnitView,
+};
+
+impl PluginView {
+    /// Describes a plugin by what stands on record.
+    fn recorded(lane: &LaneRow, end: Offset, attempts: &[Attempt], latest: &[OutcomeRow]) -> Self {
+        let state = match lane {
+            LaneRow { gone: true, .. } => "gone",
+            LaneRow { stopped: true, .. } => "stopped",
+            LaneRow { hold: Some(_), .. } => "held",
+            _ => "unknown",
+        };
+        let own = attempts.iter().filter(|a| a.plugin == lane.plugin);
+        let newest = latest.first();
+        Self {
+            plugin: lane.plugin.clone(),
+            state: state.into(),
+            why: lane.hold.as_ref().map(|h| h.reason.clone()),
+            traceback: None,
+            file: None,
+            pid: None,
+            python: None,
+            cursor: Some(lane.cursor.0),
+            lag: Some(lane.cursor.until(end)),
+            in_flight: 0,
+            retries: own.map(RetryView::of).collect(),
+            callbacks: Vec::new(),
+            done: 0,
+            failed: 0,
+            last: newest.map(|o| LastView {
+                event: o.event,
+                callback: o.callback.clone(),
+                outcome: outcome_name(&o.outcome).into(),
+                at_ms: o.at_ms,
+            }),
+            last_error: latest.iter().find_map(|o| {
+                let Outcome::DeadLetter { failure } = &o.outcome else {
+                    return None;
+                };
+                Some(ErrorView {
+                    event: Some(o.event),
+                    callback: Some(o.callback.clone()),
+                    error: failure.summary(),
+                    at_ms: o.at_ms,
+                })
+            }),
+        }
+    }
+}
+
+impl EventLine {
+    pub(crate) fn of(row: &Row) -> Self {
+        /// The parts of a row that only people read.
+        #[derive(Default, Deserialize)]
+        struct Links {
+            entity: Option<Link>,
+            user: Option<Link>,
+        }
+        #[derive(Deserialize)]
+        struct Link {
+            r#type: Option<String>,
+            name: Option<String>,
+            id: Option<u64>,
+        }
+        let links: Links = serde_json::from_str(row.event.text()).unwrap_or_default();
+        let name = |l: &Link| {
+            l.name
+                .clone()
+                .or_else(|| l.id.map(|id| id.to_string()))
+                .unwrap_or_default()
+        };
+        let head = &row.event.head;
+        Self {
+            offset: row.offset.0,
+            id: row.event.id,
+            late: row.late,
+            event_type: head.event_type.clone(),
+            attribute_name: head.attribute_name.clone(),
+            created_at: head.created_at.clone(),
+            entity: links
+                .entity
+                .map(|l| format!("{} {}", l.r#type.as_deref().unwrap_or_default(), name(&l))),
+            user: links.user.map(|l| name(&l)),
+        }
+    }
+}
+
+/// Describes a slated that does not run, from its store.
+pub(crate) async fn offline(store: &dyn Store, url: &str) -> slated_store::Result<StatusView> {
+    let snapshot = store.snapshot().await?;
+    let mut plugins = Vec::new();
+    for lane in &snapshot.lanes {
+        let latest = store.latest(Some(lane.plugin.clone()), 50).await?;
+        plugins.push(PluginView::recorded(
+            lane,
+            snapshot.log.end,
+            &snapshot.attempts,
+            &latest,
+        ));
+    }
+    let ledger = snapshot.ledger.clone().unwrap_or_default();
+    Ok(StatusView {
+        version: env!("CARGO_PKG_VERSION").into(),
+        running: false,
+        pid: None,
+        site: SiteView {
+            url: snapshot.site.clone().unwrap_or_else(|| url.into()),
+            state: "unknown".into(),
+            head: ledger.high.0,
+            holes: HolesView {
+                open: ledger.holes.len() as u64,
+                open_ids: ledger.holes.iter().map(|h| h.hi.0 - h.lo.0 + 1).sum(),
+                oldest_s: ledger
+                    .holes
+                    .iter()
+                    .map(|h| h.age_ms / 1000)
+                    .max()
+                    .unwrap_or_default(),
+                closed: 0,
+            },
+            ..SiteView::default()
+        },
+        log: LogView::of(&snapshot),
+        plugins,
+    })
+}
+
+impl LogView {
+    pub(crate) fn of(snapshot: &Snapshot) -> Self {
+        Self {
+            events: snapshot.log.start.until(snapshot.log.end),
+            end: snapshot.log.end.0,
+        }
+    }
+}
+
+/// Tells what became of an event in every plugin; `None` if the log does not hold it.
+pub(crate) async fn event(
+    store: &dyn Store,
+    id: EventId,
+) -> slated_store::Result<Option<EventView>> {
+    let Some(row) = store.event(id).await? else {
+        return Ok(None);
+    };
+    let (outcomes, attempts) = store.fate(id).await?;
+    let lanes = store.snapshot().await?.lanes;
+    let plugins = lanes
+        .iter()
+        .map(|lane| fate(lane, &row, &outcomes, &attempts))
+        .collect();
+    let event = serde_json::from_str(row.event.text());
+    let event = event.unwrap_or_else(|_| serde_json::Value::String(row.event.text().into()));
+    Ok(Some(EventView {
+        line: EventLine::of(&row),
+        event,
+        plugins,
+    }))
+}
+
+fn fate(lane: &LaneRow, row: &Row, outcomes: &[OutcomeRow], attempts: &[Attempt]) -> FateView {
+    let done = outcomes
+        .iter()
+        .filter(|o| o.plugin == lane.plugin)
+        .map(UnitView::finished);
+    let open = attempts
+        .iter()
+        .filter(|a| a.plugin == lane.plugin)
+        .map(UnitView::open);
+    let units: Vec<_> = done.chain(open).collect();
+    let below = lane.floor.is_some_and(|f| row.event.id <= f) && !row.late;
+    let fate = match () {
+        () if !units.is_empty() => "handled",
+        () if row.offset > lane.cursor => "not reached",
+        () if below => "before its start",
+        // "No match" is derived, not stored; rows before a lane's start leave no trace either.
+        () => "no match",
+    };
+    FateView {
+        plugin: lane.plugin.clone(),
+        fate: fate.into(),
+        units,
+    }
+}
+
+impl UnitView {
+    fn finished(row: &OutcomeRow) -> Self {
+        let failure = match &row.outcome {
+            Outcome::DeadLetter { failure } => Some(failure),
+            _ => None,
+        };
+        let discarded = match &row.outcome {
+            Outcome::Discarded { reason } => serde_json::to_string(reason).ok(),
+            _ => None,
+        };
+        Self {
+            callback: row.callback.clone(),
+            outcome: outcome_name(&row.outcome).into(),
+            attempt: row.attempt,
+            us: match row.outcome {
+                Outcome::Done { us } => Some(us),
+                _ => None,
+            },
+            error: failure.map(|f| f.summary()).or(discarded),
+            traceback: failure
+                .map(|f| f.traceback.clone())
+                .filter(|t| !t.is_empty()),
+            at_ms: row.at_ms,
+        }
+    }
+    fn open(attempt: &Attempt) -> Self {
+        Self {
+            callback: attempt.callback.clone(),
+            outcome: if attempt.aside {
+                "retry aside"
+            } else {
+                "retry in place"
+            }
+            .into(),
+            attempt: attempt.failed,
+            us: None,
+            error: Some(attempt.failure.summary()),
+            traceback: Some(attempt.failure.traceback.clone()).filter(|t| !t.is_empty()),
+            at_ms: attempt.at_ms,
+        }
+    }
+}
+
+const fn outcome_name(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done { .. } => "done",
+        Outcome::DeadLetter { .. } => "dead letter",
+        Outcome::Discarded { .. } => "discarded",
+    }
+}
