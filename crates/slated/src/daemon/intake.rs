@@ -11,7 +11,7 @@ use slated_config::NewPlugins;
 use slated_core::follow::{Disorder, Follower, Look, Next, Pace, Request, Start, Status};
 use slated_model::{LedgerState, Row};
 use slated_site::{Backoff, Client, Page, Query};
-use slated_store::{Append, Store};
+use slated_store::{Append, Appended, Store};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +41,8 @@ pub(crate) struct Intake {
     pub(crate) dispatcher: mpsc::Sender<Message>,
     pub(crate) status: watch::Sender<IntakeStatus>,
     pub(crate) teller: Teller,
+    /// Whether the state is bound to this site.
+    pub(crate) bound: bool,
     /// The ledger on record, and where to start without one.
     pub(crate) ledger: Option<LedgerState>,
     pub(crate) start: Start,
@@ -179,12 +181,20 @@ impl Intake {
         self.client.read(&query).await.map_err(Trouble::from)
     }
 
-    async fn commit(&self, look: Look) -> Result<(), slated_store::Error> {
+    async fn append(&mut self, append: Append) -> slated_store::Result<Appended> {
+        if !self.bound {
+            self.store.bind_site(self.url.clone()).await?;
+            self.bound = true;
+        }
+        self.store.append(append).await
+    }
+
+    async fn commit(&mut self, look: Look) -> Result<(), slated_store::Error> {
         let Look { events, ledger } = look;
         let append = Append { events, ledger };
         let mut told = false;
         let end = loop {
-            match self.store.append(append.clone()).await {
+            match self.append(append.clone()).await {
                 Ok(appended) => break appended.end,
                 // The look is in hand and nothing was written: it waits until the disk has healed.
                 Err(slated_store::Error::NoRoom { folder, source }) => {

@@ -73,6 +73,8 @@ impl Daemon {
         let client = client(&config, &secrets)?;
         let url = config.site.url.identity();
         let folder = config.state.folder.clone();
+        let group = control::check(&folder, config.control.group.as_deref())?;
+        let (python, named) = interpreters(&config, &known, python).await?;
         let store = Arc::new(Sqlite::open(&folder, &slated_store::Options::default())?);
         if let Some(migrated) = store.migrated() {
             tracing::info!(
@@ -82,11 +84,14 @@ impl Daemon {
                 migrated.copy.display()
             );
         }
-        store.bind_site(url.clone()).await?;
-        let (python, named) = interpreters(&config, &known, python).await?;
+        let snapshot = store.snapshot().await?;
+        // A state without a site is bound by the first answer: an address that was mistyped can
+        // be corrected until then.
+        if snapshot.site.is_some() {
+            store.bind_site(url.clone()).await?;
+        }
         let code =
             WorkerCode::install(&folder.join("worker")).map_err(CommandError::configuration)?;
-        let snapshot = store.snapshot().await?;
         end_stale_workers(&snapshot, &*store).await?;
 
         let clock = Clock::start();
@@ -97,7 +102,7 @@ impl Daemon {
         let desk = Desk::new(url.clone(), store.clone(), intake_seen, messages.clone());
         let mut tasks = JoinSet::new();
 
-        let control = control::bind(&folder, config.control.group.as_deref())?;
+        let control = control::bind(&folder, group)?;
         tasks.spawn(control::serve(control, desk.clone(), stop.clone()));
 
         let scanner = folders::Scanner::new(
@@ -122,6 +127,7 @@ impl Daemon {
             dispatcher: messages.clone(),
             status: intake_status,
             teller: teller.clone(),
+            bound: snapshot.site.is_some(),
             ledger: snapshot.ledger.clone(),
             start: intake::start_of(config.state.new_plugins),
             pace,

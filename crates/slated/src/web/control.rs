@@ -44,8 +44,22 @@ impl Drop for Socket {
     }
 }
 
-/// Opens the socket. The state's lock is held, so one that stands there is stale.
-pub(crate) fn bind(state: &Path, group: Option<&str>) -> Result<Socket, CommandError> {
+/// Checks that the socket can be made, before anything is; returns the number of its group.
+pub(crate) fn check(state: &Path, group: Option<&str>) -> Result<Option<u32>, CommandError> {
+    let path = path(state);
+    if path.as_os_str().len() > LONGEST {
+        return Err(CommandError::configuration(format!(
+            "the control socket {} cannot be made: its path is longer than a socket's may be",
+            path.display()
+        ))
+        .hint("choose a shorter `state.folder`"));
+    }
+    group.map(group_id).transpose()
+}
+
+/// Opens the socket, for a group if there is one. The state's lock is held, so one that stands
+/// there is stale.
+pub(crate) fn bind(state: &Path, gid: Option<u32>) -> Result<Socket, CommandError> {
     let path = path(state);
     let fail = |what: &str, error: &dyn std::fmt::Display| {
         CommandError::configuration(format!(
@@ -53,12 +67,7 @@ pub(crate) fn bind(state: &Path, group: Option<&str>) -> Result<Socket, CommandE
             path.display()
         ))
     };
-    if path.as_os_str().len() > LONGEST {
-        return Err(fail("made", &"its path is longer than a socket's may be")
-            .hint("choose a shorter `state.folder`"));
-    }
     std::fs::remove_file(&path).unwrap_or_default();
-    let gid = group.map(group_id).transpose()?;
     // Nobody can enter between making it and setting its mode: the folder is the owner's alone
     // unless a group is configured.
     let listener = UnixListener::bind(&path).map_err(|e| fail("made", &e))?;
