@@ -213,7 +213,8 @@ impl Dispatcher {
         let lives = self.plugins.iter().filter_map(|p| p.life.wake_at());
         lanes
             .chain(lives)
-            .chain(self.stopping)
+            // Past the limit only the journal is waited for, and it tells by a message.
+            .chain(self.stopping.filter(|limit| *limit > now))
             .min()
             .unwrap_or(Mono::NEVER)
     }
