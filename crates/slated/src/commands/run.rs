@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use slated_config::{Level, LogFormat, System};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::common::ConfigArgs;
 use crate::daemon::{self, Daemon};
@@ -57,7 +59,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     result
 }
 
-/// Sends the log to stderr.
+/// Sends the log to stderr. What libraries say of themselves is left out, short of a warning.
 fn start_log(level: Level, format: LogFormat) {
     let level = match level {
         Level::Trace => LevelFilter::TRACE,
@@ -66,14 +68,17 @@ fn start_log(level: Level, format: LogFormat) {
         Level::Warn => LevelFilter::WARN,
         Level::Error => LevelFilter::ERROR,
     };
+    let filter = Targets::new()
+        .with_target("slated", level)
+        .with_default(level.min(LevelFilter::WARN));
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr);
     match format {
-        LogFormat::Json => log.json().init(),
-        LogFormat::Human => log.init(),
+        LogFormat::Json => log.json().finish().with(filter).init(),
+        LogFormat::Human => log.finish().with(filter).init(),
     }
 }
 
