@@ -10,7 +10,7 @@ mod recorded;
 use serde::{Deserialize, Serialize};
 use slated_model::{Attempt, CallbackId, EventId, Matcher, PluginId};
 
-pub(crate) use recorded::{event, offline};
+pub(crate) use recorded::{event, hold, offline};
 
 /// `slated status --json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! What stands on record, shown: for a slated that does not run, and for the fate of an event.
 
 use serde::Deserialize;
-use slated_model::{Attempt, EventId, LaneRow, Offset, Outcome, OutcomeRow, Row};
+use slated_model::{Attempt, EventId, HoldRow, LaneRow, Offset, Outcome, OutcomeRow, Row};
 use slated_store::{Snapshot, Store};
 
 use super::{
@@ -23,7 +23,7 @@ impl PluginView {
         Self {
             plugin: lane.plugin.clone(),
             state: state.into(),
-            why: lane.hold.as_ref().map(|h| h.reason.clone()),
+            why: lane.hold.as_ref().map(hold),
             traceback: None,
             file: None,
             pid: None,
@@ -53,6 +53,14 @@ impl PluginView {
                 })
             }),
         }
+    }
+}
+
+/// Says where and why a plugin is held.
+pub(crate) fn hold(hold: &HoldRow) -> String {
+    match (&hold.event, &hold.callback) {
+        (Some(event), Some(callback)) => format!("at event {event} in {callback}: {}", hold.reason),
+        _ => hold.reason.clone(),
     }
 }
 
