@@ -4,15 +4,24 @@
 //! handled once and no other code writes past the log.
 
 use std::fmt::Display;
+use std::io::Write as _;
 
 use comfy_table::{Table, presets};
 
 use crate::error::CommandError;
 
-/// Prints a line of data. A reader that has gone away ends the process quietly, as it does for any
-/// command in a pipe.
+/// What a shell reports for a command that a broken pipe ended.
+const BROKEN_PIPE: i32 = 128 + 13;
+
+/// Prints a line of data. A reader that has gone away ends the process as a broken pipe ends any
+/// command.
+#[expect(clippy::exit, reason = "nobody reads what would be printed")]
 pub(crate) fn line(line: impl Display) {
-    write(anstream::stdout(), &line);
+    let mut stdout = anstream::stdout();
+    let result = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    if result.is_err_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
+        std::process::exit(BROKEN_PIPE);
+    }
 }
 
 /// Prints a value as one line of JSON.
@@ -21,22 +30,14 @@ pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Prints a line of talk.
+/// Prints a line of talk. Talk that nobody can hear is not worth ending for.
 pub(crate) fn talk(line: impl Display) {
-    write(anstream::stderr(), &line);
+    writeln!(anstream::stderr(), "{line}").unwrap_or_default();
 }
 
 /// Prints why a command failed.
 pub(crate) fn error(error: &CommandError) {
     talk(error);
-}
-
-#[expect(clippy::exit, reason = "nobody reads what would be printed")]
-fn write(mut stream: impl std::io::Write, line: &dyn Display) {
-    let result = writeln!(stream, "{line}").and_then(|()| stream.flush());
-    if result.is_err_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
-        std::process::exit(0);
-    }
 }
 
 /// Returns a table with a plain head and no lines, which also reads well in a mail.

@@ -40,7 +40,7 @@ async fn ten_kills_lose_nothing() -> anyhow::Result<()> {
         world.restart()?;
     }
     assert!(client.wait().await?.success(), "the client failed");
-    world.caught_up(Duration::from_secs(60)).await?;
+    world.caught_up(Duration::from_mins(1)).await?;
     let verdict = world.verdict().await?;
     eprintln!("{verdict}");
     verdict.kept(500)?;
@@ -67,7 +67,7 @@ async fn workers_that_die_repeat_one_body() -> anyhow::Result<()> {
         world.kill_worker("shot")?;
     }
     assert!(client.wait().await?.success(), "the client failed");
-    world.caught_up(Duration::from_secs(60)).await?;
+    world.caught_up(Duration::from_mins(1)).await?;
     let verdict = world.verdict().await?;
     verdict.kept(500)?;
     assert!(verdict.repeats.worker_died >= 1, "{verdict}");
@@ -92,7 +92,7 @@ async fn a_clean_stop_repeats_nothing() -> anyhow::Result<()> {
         world.restart()?;
     }
     assert!(client.wait().await?.success(), "the client failed");
-    world.caught_up(Duration::from_secs(60)).await?;
+    world.caught_up(Duration::from_mins(1)).await?;
     let verdict = world.verdict().await?;
     verdict.kept(100)?;
     assert_eq!(verdict.bodies, verdict.units, "{verdict}");

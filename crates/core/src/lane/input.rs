@@ -9,7 +9,12 @@ use slated_model::{CallbackId, Change, EventId, Failure, HoldRow, Matcher, Offse
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A worker is ready and gets the frames from now on.
-    Ready(Vec<CallbackSpec>),
+    Ready {
+        /// What it registered, in order.
+        callbacks: Vec<CallbackSpec>,
+        /// How many events it takes ahead at most.
+        window: usize,
+    },
     /// Nothing more is sent to the worker; what it was sent may still be answered.
     Retired,
     /// A callback ended.

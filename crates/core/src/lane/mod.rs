@@ -81,7 +81,9 @@ enum SiteWait {
 pub struct Lane {
     row: LaneRow,
     policy: Policy,
+    /// Events in flight at most, by configuration and by the worker's own word.
     window: usize,
+    configured_window: usize,
     dice: Dice,
 
     /// The callbacks of the worker that gets the frames; `None` while there is none.
@@ -150,6 +152,7 @@ impl Lane {
             row,
             policy,
             window: window.max(1),
+            configured_window: window.max(1),
             dice: Dice::new(seed),
             callbacks: None,
             retired: false,
@@ -184,7 +187,7 @@ impl Lane {
     pub fn step(&mut self, at: Context<'_>, input: Input) -> Vec<Effect> {
         let mut out = Vec::new();
         match input {
-            Input::Ready(callbacks) => self.ready(at, callbacks, &mut out),
+            Input::Ready { callbacks, window } => self.ready(at, callbacks, window, &mut out),
             Input::Retired => self.retired = true,
             Input::Answer { seq, n, reply } => self.answer(at, seq, n, reply, &mut out),
             Input::Gone { verdict } => self.gone(at, verdict, &mut out),

@@ -55,9 +55,11 @@ impl Lane {
         &mut self,
         at: Context<'_>,
         callbacks: Vec<CallbackSpec>,
+        window: usize,
         out: &mut Vec<Effect>,
     ) {
         self.callbacks = Some(callbacks);
+        self.window = window.clamp(1, self.configured_window);
         self.retired = false;
         self.flights.clear();
         self.pace = Pace::default();

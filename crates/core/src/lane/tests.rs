@@ -155,7 +155,10 @@ impl World {
 
     fn begin(&mut self) {
         self.step(Input::LogGrew(Offset(self.log.len() as u64)));
-        self.step(Input::Ready(self.specs.clone()));
+        self.step(Input::Ready {
+            callbacks: self.specs.clone(),
+            window: 16,
+        });
     }
 
     /// The daemon is gone without a word; what was not durable is forgotten.
@@ -272,7 +275,10 @@ impl World {
         self.step(Input::Gone {
             verdict: Verdict::Died(failure(FailureKind::Death, None)),
         });
-        self.step(Input::Ready(self.specs.clone()));
+        self.step(Input::Ready {
+            callbacks: self.specs.clone(),
+            window: 16,
+        });
     }
 
     fn pass(&mut self, time: Duration) {
@@ -463,7 +469,10 @@ fn a_worker_that_slated_ended_is_blamed_for_nothing() {
         w.step(Input::Gone {
             verdict: Verdict::Ours,
         });
-        w.step(Input::Ready(w.specs.clone()));
+        w.step(Input::Ready {
+            callbacks: w.specs.clone(),
+            window: 16,
+        });
     }
     w.fine();
     assert!(w.disk.attempts.is_empty());
@@ -487,7 +496,10 @@ fn an_attempt_of_a_callback_that_is_gone_is_discarded() {
     let mut w = World::new(vec![spec(0, "f", "A", false)], &["A"]);
     w.fail(Some(Cause::Transient), false);
     w.specs = vec![spec(0, "g", "B", false)];
-    w.step(Input::Ready(w.specs.clone()));
+    w.step(Input::Ready {
+        callbacks: w.specs.clone(),
+        window: 16,
+    });
     assert!(matches!(
         w.outcome(101, "f"),
         Some(Outcome::Discarded { .. })
@@ -609,7 +621,7 @@ proptest! {
                     w.step(Input::Retired);
                     w.frames.clear();
                     w.step(Input::Gone { verdict: Verdict::Ours });
-                    w.step(Input::Ready(w.specs.clone()));
+                    w.step(Input::Ready { callbacks: w.specs.clone(), window: 16 });
                 }
                 Turn::Pass(s) => w.pass(Duration::from_secs(s)),
                 Turn::SlowDisk(slow) => { w.slow_disk = slow; if !slow { w.sync(); } }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use slated_config::PluginSettings;
-use slated_core::lane::{CallbackSpec, Lane, Note};
+use slated_core::lane::{self, CallbackSpec, Lane, Note};
 use slated_core::life::{self, Generation, Life};
 use slated_core::{Mono, retry};
 use slated_host::Handle;
@@ -46,7 +46,24 @@ pub(crate) struct Worker {
     pub(crate) runtime: String,
     /// The content it was started for.
     pub(crate) content: String,
-    pub(crate) callbacks: Option<Vec<CallbackSpec>>,
+    /// What it registered, and how many events it takes ahead, once it is ready.
+    pub(crate) loaded: Option<Loaded>,
+}
+
+/// What a process loaded.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) callbacks: Vec<CallbackSpec>,
+    pub(crate) window: usize,
+}
+
+impl From<Loaded> for lane::Input {
+    fn from(loaded: Loaded) -> Self {
+        Self::Ready {
+            callbacks: loaded.callbacks,
+            window: loaded.window,
+        }
+    }
 }
 
 /// Why a plugin does not load.

@@ -5,7 +5,7 @@ use slated_model::Offset;
 
 use super::intake::IntakeStatus;
 use super::plugin::Plugin;
-use crate::view::{CallbackView, HolesView, PluginView, RetryView, SiteView};
+use crate::view::{self, CallbackView, HolesView, PluginView, RetryView, SiteView};
 
 impl PluginView {
     /// Describes a plugin of a running daemon.
@@ -15,14 +15,7 @@ impl PluginView {
             .and_then(|g| plugin.workers.get(&g))
             .or_else(|| plugin.workers.values().next());
         let lane = plugin.lane.as_ref();
-        let hold = lane
-            .and_then(Lane::hold)
-            .map(|hold| match (&hold.event, &hold.callback) {
-                (Some(event), Some(callback)) => {
-                    format!("at event {event} in {callback}: {}", hold.reason)
-                }
-                _ => hold.reason.clone(),
-            });
+        let hold = lane.and_then(Lane::hold).map(view::hold);
         let broken = plugin.broken.as_ref();
         Self {
             plugin: plugin.id.clone(),
@@ -39,9 +32,9 @@ impl PluginView {
                 .map(|l| l.attempts().map(RetryView::of).collect())
                 .unwrap_or_default(),
             callbacks: worker
-                .and_then(|w| w.callbacks.as_ref())
+                .and_then(|w| w.loaded.as_ref())
                 .into_iter()
-                .flatten()
+                .flat_map(|l| &l.callbacks)
                 .map(|c| CallbackView {
                     name: c.id.clone(),
                     matcher: c.matcher.clone(),

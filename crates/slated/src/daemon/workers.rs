@@ -140,7 +140,7 @@ impl Workers {
             handle: Some(handle),
             runtime: python.version.clone(),
             content: plugin.content.clone(),
-            callbacks: None,
+            loaded: None,
         });
         (id, worker)
     }

@@ -102,12 +102,9 @@ impl Dispatcher {
         if let Some((row, attempts, ahead)) = self.recorded.remove(&plugin.id) {
             // An edit while slated was down ends a hold as an edit while it runs does.
             plugin.resume_on_use |= row.content != plugin.content;
-            let gone = row.gone;
             self.open_lane(place, row, attempts, &ahead);
-            if gone {
-                self.amend(place, |row| row.gone = false);
-            }
         }
+        self.amend(place, |row| row.gone = false);
         if self.stopping.is_none() {
             self.live(place, life::Input::Load);
         }

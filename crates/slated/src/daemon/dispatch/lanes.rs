@@ -61,9 +61,9 @@ impl Dispatcher {
         ));
         self.feed(place, lane::Input::LogGrew(self.tail.end()));
         let used = self.plugins[place].used;
-        let callbacks = used.and_then(|g| self.plugins[place].workers.get(&g)?.callbacks.clone());
-        if let Some(callbacks) = callbacks {
-            self.feed(place, lane::Input::Ready(callbacks));
+        let loaded = used.and_then(|g| self.plugins[place].workers.get(&g)?.loaded.clone());
+        if let Some(loaded) = loaded {
+            self.feed(place, loaded.into());
         }
     }
 

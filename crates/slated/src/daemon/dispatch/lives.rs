@@ -91,14 +91,14 @@ impl Dispatcher {
         let Some(worker) = plugin.workers.get(&generation) else {
             return;
         };
-        let (content, callbacks) = (worker.content.clone(), worker.callbacks.clone());
+        let (content, loaded) = (worker.content.clone(), worker.loaded.clone());
         let resume = std::mem::take(&mut plugin.resume_on_use);
         self.amend(place, |row| row.content = content);
         if resume {
             self.feed(place, lane::Input::Resume);
         }
-        if let Some(callbacks) = callbacks {
-            self.feed(place, lane::Input::Ready(callbacks));
+        if let Some(loaded) = loaded {
+            self.feed(place, loaded.into());
         }
     }
 }

@@ -9,6 +9,7 @@ use slated_model::Change;
 
 use super::Dispatcher;
 use crate::daemon::journal::Place;
+use crate::daemon::plugin::Loaded;
 use crate::daemon::workers;
 use crate::tell::Fact;
 
@@ -27,8 +28,9 @@ impl Dispatcher {
             Report::Ready {
                 callbacks,
                 warnings,
+                window,
                 ..
-            } => self.ready(place, generation, &callbacks, warnings),
+            } => self.ready(place, generation, &callbacks, window, warnings),
             Report::LoadFailed(failed) => self.load_failed(place, generation, &failed),
             Report::Result {
                 seq,
@@ -54,7 +56,9 @@ impl Dispatcher {
                 level: log.level,
                 logger: log.logger,
                 message: log.message,
-                event: None,
+                event: log
+                    .seq
+                    .and_then(|seq| self.plugins[place].lane.as_ref()?.event_of(seq)),
             }),
             Report::Stderr { line } => {
                 let plugin = self.plugins[place].id.clone();
@@ -75,6 +79,7 @@ impl Dispatcher {
         place: Place,
         generation: Generation,
         callbacks: &[slated_host::CallbackSpec],
+        window: u32,
         warnings: Vec<String>,
     ) {
         let plugin = &mut self.plugins[place];
@@ -96,7 +101,11 @@ impl Dispatcher {
             warnings,
             pid: worker.pid.unwrap_or_default(),
         });
-        worker.callbacks = Some(specs);
+        let window = usize::try_from(window).unwrap_or(usize::MAX);
+        worker.loaded = Some(Loaded {
+            callbacks: specs,
+            window,
+        });
         self.live(place, life::Input::Ready(generation));
     }
 
