@@ -119,18 +119,22 @@ fn worker(interpreter: &Path) -> Result<Vec<Part>> {
     }
     let mut parts = vec![("Python syntax".into(), syntax(&pythons, interpreter)?)];
     for ((major, minor), path) in &pythons {
-        let mut command = Command::new(path);
-        command
-            .args(["-m", "unittest", "discover", "-s", "tests"])
-            .current_dir(root().join("python"))
-            .env("PYTHONDONTWRITEBYTECODE", "1");
-        let run = watched(&mut command)?;
-        parts.push((
-            format!("worker, Python {major}.{minor}"),
-            tally::unittest(&run),
-        ));
+        let tally = unittest(path, "tests")?;
+        parts.push((format!("worker, Python {major}.{minor}"), tally));
     }
+    let tally = unittest(interpreter, "tests_with_client")?;
+    parts.push(("worker, with the client".into(), tally));
     Ok(parts)
+}
+
+/// Runs the tests of a folder below `python`.
+fn unittest(interpreter: &Path, folder: &str) -> Result<Tally> {
+    let mut command = Command::new(interpreter);
+    command
+        .args(["-m", "unittest", "discover", "-s", folder])
+        .current_dir(root().join("python"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(tally::unittest(&watched(&mut command)?))
 }
 
 /// Parses all Python files, with Python 3.7 itself where there is one.
