@@ -263,17 +263,12 @@ async fn interpreters(
 
 fn no_python(error: InterpreterError) -> CommandError {
     let hint = match &error {
+        // The command stands in the error.
         InterpreterError::NoneFound {
-            install: Some(command),
-            ..
-        } => {
-            format!(
-                "install it with `{command}`, or name another Python with --python or `defaults.python`"
-            )
-        }
+            install: Some(_), ..
+        } => "or name another Python with --python or `defaults.python`",
         _ => {
             "install Python 3 and shotgun_api3, or name a Python with --python or `defaults.python`"
-                .into()
         }
     };
     CommandError::configuration(error).hint(hint)
