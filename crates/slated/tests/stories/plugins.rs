@@ -1,0 +1,199 @@
+//! Plugins that do not load, crash, fail for a network's sake, or are edited under way.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use slated_testkit::plugins::{Act, Callback, Plugin};
+
+use crate::{
+    LIMIT, Value, WANTED, begins, begun, edit, happen, is, lines, loads, plugin, said, says, shows,
+    world,
+};
+
+/// A callback that takes a moment, so that no event is sent ahead to it.
+fn callback() -> Callback {
+    Callback::new("f")
+        .wants(WANTED)
+        .sleeps(Duration::from_millis(5))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_does_not_load_is_shown_and_runs_when_it_is_mended() -> Result<()> {
+    let text = "import os\n\ndef registerCallbacks(reg):\n    reg.no_such_thing()\n";
+    let mut world = world()
+        .plugin(Plugin::source("broken", text))
+        .start()
+        .await?;
+    let placed = |s: &Value| is(s, "broken", "broken") && plugin(s, "broken")["lag"].is_u64();
+    let status = shows(&world, "broken", placed).await?;
+    let broken = plugin(&status, "broken");
+    let (why, traceback) = (broken["why"].to_string(), broken["traceback"].to_string());
+    for words in ["plugins/broken.py:4: ", "AttributeError", "no_such_thing"] {
+        assert!(why.contains(words), "{words:?} in {why}");
+    }
+    assert!(
+        traceback.contains("line 4, in registerCallbacks"),
+        "{traceback}"
+    );
+    assert!(is(&status, "quick", "running"), "{status}");
+    // A person sees the same.
+    let shown = world.ask("status", &[]).await?;
+    for words in ["broken.py:4: ", "line 4, in registerCallbacks"] {
+        assert!(shown.contains(words), "{words:?} in {shown}");
+    }
+    assert_eq!(lines(&world, "plugins/broken: does not load"), 1);
+    let missed = happen(world.site());
+    begins(&mut world, "quick", missed, 1).await?;
+
+    // Still broken, otherwise; then mended: it gets what came since it was first seen.
+    world.install(Plugin::source("broken", "def registerCallbacks(reg)\n"))?;
+    let other = |s: &Value| {
+        plugin(s, "broken")["why"]
+            .to_string()
+            .contains("broken.py:1: ")
+    };
+    shows(&world, "another fault", other).await?;
+    world.install(Plugin::journal("broken").callback(callback()))?;
+    begins(&mut world, "broken", missed, 1).await?;
+    happen(world.site());
+    world.caught_up(LIMIT).await?;
+    let running = |s: &Value| is(s, "broken", "running") && plugin(s, "broken")["why"].is_null();
+    shows(&world, "running", running).await?;
+
+    // A broken edit of code that runs: the old code goes on, and people are told.
+    let path = world.folder().join("plugins/broken.py");
+    let good = std::fs::read_to_string(&path)?;
+    crate::replace(&path, "def registerCallbacks(reg)\n")?;
+    says(&mut world, "the code that ran before keeps running", 1).await?;
+    let event = happen(world.site());
+    begins(&mut world, "broken", event, 1).await?;
+    let status = world.status().await?;
+    assert!(is(&status, "broken", "running"), "{status}");
+    let why = plugin(&status, "broken")["why"].to_string();
+    assert!(why.contains("broken.py:1: "), "{why}");
+    crate::replace(&path, &good)?;
+    shows(&world, "mended", running).await?;
+    world.caught_up(LIMIT).await?;
+    world.verdict().await?.kept(6)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_whose_process_dies_harms_only_itself() -> Result<()> {
+    // Seeded events are 1000 to 1019; a plugin dies for 1021, its second event.
+    let at = 1021;
+    let dies = Plugin::journal("dies").callback(callback().does(Act::Segfault, at, None));
+    let exits = callback().stops_on_error().does(Act::Exit, at, Some(3));
+    let mut world = world()
+        .site(|o| o.first_event_id = 1000)
+        .plugin(dies)
+        .plugin(Plugin::journal("exits").callback(exits))
+        .start()
+        .await?;
+    let events: Vec<_> = (0..4).map(|_| happen(world.site())).collect();
+    assert_eq!(events[1], at);
+    begins(&mut world, "quick", events[3], 1).await?;
+    let status = shows(&world, "held", |s| is(s, "exits", "held")).await?;
+    let why = plugin(&status, "exits")["why"].to_string();
+    assert!(why.contains("1021"), "{why}");
+    begins(&mut world, "dies", events[3], 1).await?;
+    assert_eq!(begun(&world, "dies", at)?, 3);
+    assert_eq!(begun(&world, "exits", at)?, 3);
+    assert_eq!(begun(&world, "exits", events[2])?, 0);
+    assert_eq!(
+        lines(&world, "plugins/dies: its process died (signal 11 (SIGSEGV"),
+        3,
+        "{}",
+        world.log()
+    );
+    assert_eq!(
+        lines(&world, "plugins/exits: its process died"),
+        3,
+        "{}",
+        world.log()
+    );
+    assert_eq!(lines(&world, "is a dead letter"), 1);
+    let status = world.status().await?;
+    assert_eq!(plugin(&status, "dies")["failed"], 1, "{status}");
+
+    edit(&world, "exits")?;
+    let verdict = world.caught_up(LIMIT).await?;
+    assert_eq!(verdict.parked, 1, "{verdict}");
+    let verdict = world.verdict().await?;
+    verdict.kept(12)?;
+    assert_eq!(
+        (verdict.repeats.worker_died, verdict.repeats.retried),
+        (5, 0),
+        "{verdict}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_of_a_network_is_tried_again_aside() -> Result<()> {
+    let at = 1021;
+    let fails = Plugin::journal("fails").callback(callback().does(Act::Network, at, Some(1)));
+    let mut world = world()
+        .site(|o| o.first_event_id = 1000)
+        .setting("defaults", "attempts", "3")
+        .setting("defaults", "within", "\"10s\"")
+        .plugin(fails)
+        .start()
+        .await?;
+    let events: Vec<_> = (0..4).map(|_| happen(world.site())).collect();
+    begins(&mut world, "fails", events[3], 1).await?;
+    assert_eq!(begun(&world, "fails", at)?, 1, "the lane went on");
+    let waits = |s: &Value| plugin(s, "fails")["retries"][0]["event"] == at;
+    let status = shows(&world, "the retry", waits).await?;
+    let retry = &plugin(&status, "fails")["retries"][0];
+    assert_eq!(
+        (&retry["aside"], &retry["failed"]),
+        (&true.into(), &1.into()),
+        "{retry}"
+    );
+    // A stop does not lose it.
+    assert!(world.terminate().await?.success());
+    world.restart()?;
+    begins(&mut world, "fails", at, 2).await?;
+    world.caught_up(LIMIT).await?;
+    let verdict = world.verdict().await?;
+    verdict.kept(8)?;
+    assert_eq!(
+        (verdict.parked, verdict.repeats.retried),
+        (0, 1),
+        "{verdict}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_edits_under_traffic_lose_and_double_nothing() -> Result<()> {
+    let mut world = world()
+        .plugin(Plugin::journal("edited").callback(callback()))
+        .start()
+        .await?;
+    for n in 0..30 {
+        edit(&world, if n % 3 == 0 { "quick" } else { "edited" })?;
+        let mut last = 0;
+        for _ in 0..10 {
+            last = happen(world.site());
+        }
+        begins(&mut world, "edited", last, 1).await?;
+    }
+    world.caught_up(LIMIT).await?;
+    let (edited, quick) = (
+        loads(&world, "edited")?.len(),
+        loads(&world, "quick")?.len(),
+    );
+    assert!(edited > 2 && quick > 2, "{edited} and {quick} loads");
+    // The last content runs in the end.
+    let log = said(&world);
+    assert!(
+        !log.contains("ERROR") && !log.contains("died"),
+        "{}",
+        world.log()
+    );
+    let verdict = world.verdict().await?;
+    verdict.kept(600)?;
+    assert_eq!(verdict.bodies, verdict.units, "nothing twice: {verdict}");
+    Ok(())
+}

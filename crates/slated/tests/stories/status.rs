@@ -1,0 +1,196 @@
+//! What commands show, with a daemon and without; and what nobody may see.
+
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use slated_testkit::plugins::{Act, Callback, Plugin};
+
+use crate::{LIMIT, Value, WANTED, World, happen, loads, said, shows, world};
+
+/// Writes which keys a value has, on all levels: lists by their first element.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), shape(v))).collect(),
+        Value::Array(list) => list.first().map_or(Value::Null, shape),
+        _ => Value::Null,
+    }
+}
+
+/// Like `shape`, without what only a process knows.
+fn keys(value: &Value) -> Vec<String> {
+    let object = value.as_object().into_iter().flatten();
+    object.map(|(key, _)| key.clone()).collect()
+}
+
+async fn json(world: &World, command: &str, arguments: &[&str]) -> Result<Vec<Value>> {
+    let text = world.ask(command, arguments).await?;
+    let values = text.lines().map(serde_json::from_str);
+    values
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("not JSON: {text}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_show_the_same_with_a_daemon_and_without() -> Result<()> {
+    let fails = Callback::new("f").wants(WANTED).does(Act::Raise, 1, None);
+    let mut world = world()
+        .plugin(Plugin::journal("fails").callback(fails))
+        .start()
+        .await?;
+    let event = happen(world.site());
+    world.caught_up(LIMIT).await?;
+    let idle = |s: &Value| {
+        let plugins = s["plugins"].as_array().into_iter().flatten();
+        plugins
+            .into_iter()
+            .all(|p| p["lag"] == 0 && p["last"]["event"] == event)
+    };
+    shows(&world, "idle", idle).await?;
+    let show = event.to_string();
+    let commands: [(&str, &[&str]); 4] = [
+        ("status", &["--json"]),
+        ("plugin", &["list", "--json"]),
+        ("events", &["tail", "--json"]),
+        ("events", &["show", &show, "--json"]),
+    ];
+    let mut running = Vec::new();
+    for (command, arguments) in commands {
+        running.push(json(&world, command, arguments).await?);
+    }
+    assert!(world.terminate().await?.success());
+    let mut stopped = Vec::new();
+    for (command, arguments) in commands {
+        stopped.push(json(&world, command, arguments).await?);
+    }
+
+    let (on, off) = (&running[0][0], &stopped[0][0]);
+    assert_eq!(
+        (&on["running"], &off["running"]),
+        (&true.into(), &false.into())
+    );
+    assert_eq!(keys(on), keys(off));
+    for part in ["site", "log"] {
+        assert_eq!(shape(&on[part]), shape(&off[part]));
+    }
+    assert_eq!(
+        (&on["log"], &on["site"]["head"]),
+        (&off["log"], &off["site"]["head"])
+    );
+    for list in [
+        [&on["plugins"], &off["plugins"]],
+        [&running[1][0], &stopped[1][0]],
+    ] {
+        let [on, off] = list.map(|l| l.as_array().map(Vec::as_slice).unwrap_or_default());
+        assert_eq!((on.len(), off.len()), (2, 2));
+        for (on, off) in on.iter().zip(off) {
+            assert_eq!(keys(on), keys(off));
+            for same in ["plugin", "cursor", "lag", "retries"] {
+                assert_eq!(on[same], off[same], "{same}");
+            }
+            for same in ["event", "callback", "outcome"] {
+                assert_eq!(on["last"][same], off["last"][same], "{on} {off}");
+            }
+            assert_eq!(on["last_error"]["error"], off["last_error"]["error"]);
+        }
+    }
+    let failing = &off["plugins"].as_array().context("plugins")?[0];
+    assert_eq!(failing["plugin"], "plugins/fails");
+    assert!(
+        failing["last_error"]["error"]
+            .to_string()
+            .contains("told to fail")
+    );
+    // What is on record is the same to the letter.
+    assert_eq!(running[2], stopped[2]);
+    assert_eq!(running[2].last().context("an event")?["id"], event);
+    assert_eq!(running[3], stopped[3]);
+    let fates = running[3][0]["plugins"].as_array().context("plugins")?;
+    let outcomes = fates.iter().map(|f| &f["units"][0]["outcome"]);
+    assert_eq!(outcomes.collect::<Vec<_>>(), ["dead letter", "done"]);
+    Ok(())
+}
+
+fn mode(path: &Path) -> Result<u32> {
+    let meta = std::fs::metadata(path).with_context(|| path.display().to_string())?;
+    Ok(meta.permissions().mode() & 0o777)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_is_nowhere_and_the_state_is_private() -> Result<()> {
+    // Its code has no key of its own: only the daemon knows one.
+    let text = "def registerCallbacks(reg):\n    reg.registerCallback('slated', 'x', f, None, None, False)\n\ndef f(sg, logger, event, args):\n    logger.info('event %d', event['id'])\n    raise ValueError(event['id'])\n";
+    let mut world = world()
+        .plugin(Plugin::source("plain", text))
+        .setting("log", "level", "\"trace\"")
+        .env("SLATED_OTHER", "a setting of slated's own")
+        .start()
+        .await?;
+    let key = world.site().key("slated").context("a key")?;
+    let event = happen(world.site());
+    world.caught_up(LIMIT).await?;
+    let failed = |s: &Value| crate::plugin(s, "plain")["failed"] == 1;
+    let status = shows(&world, "a failure", failed).await?;
+
+    let state = world.folder().join("state");
+    assert_eq!(mode(&state)?, 0o700);
+    assert_eq!(mode(&state.join("control.sock"))?, 0o600);
+    let pid = crate::plugin(&status, "plain")["pid"]
+        .as_u64()
+        .context("pid")?;
+    for pid in [pid, u64::from(loads(&world, "quick")?[0])] {
+        let environ = std::fs::read(format!("/proc/{pid}/environ"))?;
+        let environ = String::from_utf8_lossy(&environ).replace('\0', "\n");
+        assert!(environ.contains("PATH="), "{environ}");
+        for withheld in ["SLATED_SITE_KEY", "SLATED_OTHER", &key] {
+            assert!(!environ.contains(withheld), "{environ}");
+        }
+        let command = std::fs::read(format!("/proc/{pid}/cmdline"))?;
+        assert!(!String::from_utf8_lossy(&command).contains(&key));
+    }
+    let mut heard = vec![("status".to_owned(), status.to_string().into_bytes())];
+    for arguments in [&["show", "--json"][..], &["show"]] {
+        let id = event.to_string();
+        let arguments = [arguments, &[&id]].concat();
+        let shown = world.ask("events", &arguments).await?;
+        assert!(shown.contains("ValueError"), "{shown}");
+        heard.push(("events show".into(), shown.into_bytes()));
+    }
+    for entry in std::fs::read_dir(&state)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_file() {
+            assert_eq!(mode(&path)? & 0o077, 0, "{}", path.display());
+            heard.push((path.display().to_string(), std::fs::read(&path)?));
+        }
+    }
+    assert!(heard.iter().any(|(name, _)| name.ends_with("state.db")));
+    assert!(world.terminate().await?.success());
+    let log = said(&world);
+    assert!(
+        log.contains("DEBUG") && log.contains(&format!("event {event}")),
+        "{log}"
+    );
+    heard.push(("the log".into(), log.into_bytes()));
+    for (what, text) in heard {
+        let found = text.windows(key.len()).any(|w| w == key.as_bytes());
+        assert!(!found, "the key stands in {what}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_may_be_let_in() -> Result<()> {
+    // A group everybody who runs this is in.
+    let gid = std::fs::metadata(tempfile::tempdir()?.path())?.gid();
+    let world = world()
+        .setting("control", "group", &format!("\"{gid}\""))
+        .start()
+        .await?;
+    let state = world.folder().join("state");
+    let socket = state.join("control.sock");
+    assert_eq!((mode(&socket)?, mode(&state)?), (0o660, 0o710));
+    assert_eq!(std::fs::metadata(&socket)?.gid(), gid);
+    assert_eq!(world.status().await?["running"], true);
+    Ok(())
+}
