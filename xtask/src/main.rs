@@ -10,6 +10,7 @@
     reason = "a developer's tool talks to its terminal"
 )]
 
+mod bench;
 mod ci;
 mod command;
 mod house;
@@ -30,6 +31,7 @@ Commands:
   test      run every test; ends with the line `N passed, N failed`
   lint      check format, lints, documentation, house rules and licences
   ci        lint, demo and test, as the integration machine does
+  bench     measure a whole daemon
   python    prepare the tests' Python interpreter and print its path
   help      print this text, or that of a command
 ";
@@ -65,6 +67,28 @@ licence check. Ends with the line `N passed, N failed`, where each step beside t
 counts as one.
 ";
 
+const BENCH_HELP: &str = "\
+cargo xtask bench drain [--events N] [--plugins N] [--kinds N|all|none] [--callback-ms N]
+cargo xtask bench idle [--seconds N] [--plugins N] [--events N]
+
+Builds a release, starts a simulated site with aged events and a daemon with plugins, each in
+its own process, and measures them from outside (Linux). `drain`: from the start of the daemon's
+process to the last durable outcome. `idle`: what a daemon costs that has caught up.
+
+Options:
+  --events N        events on the site (50000; idle: 1000)
+  --plugins N       plugins, each a process (20; idle: 3)
+  --kinds N         each plugin wants one event type, of N (8) in turn; `all`: every event;
+                    `none`: nothing
+  --callback-ms N   how long a callback sleeps (0)
+  --seconds N       how long an idle daemon is watched (30)
+  --runs N          how often; the median of each figure is shown beside the runs (3)
+  --binary PATH     measure this slated instead of building one
+  --json            one object on stdout: `median` and `runs`
+
+State is written to a folder under TMPDIR; what is measured is also that disk's sync.
+";
+
 const PYTHON_HELP: &str = "\
 cargo xtask python
 
@@ -95,6 +119,7 @@ fn run(args: &[String]) -> Result<bool> {
     }
     match command {
         "test" => test::run(test::Options::parse(&rest)?),
+        "bench" => bench::run(&bench::Options::parse(&rest)?),
         "help" | "-h" | "--help" => {
             print!("{}", help(rest.first().copied().unwrap_or_default()));
             Ok(true)
@@ -117,6 +142,7 @@ fn help(command: &str) -> &'static str {
         "test" => TEST_HELP,
         "lint" => LINT_HELP,
         "ci" => CI_HELP,
+        "bench" => BENCH_HELP,
         "python" => PYTHON_HELP,
         _ => HELP,
     }

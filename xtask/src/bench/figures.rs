@@ -1,0 +1,128 @@
+//! Figures of runs, and how they are shown: each run, then the median of each figure.
+
+use serde_json::{Map, Value, json};
+
+/// Figures of one run by name, in order: value and digits after the point.
+pub(super) struct Figures(Vec<(&'static str, f64, usize)>);
+
+/// How a drain went. Times are from the start of the daemon's process.
+pub(super) struct Drain {
+    pub(super) drained_s: f64,
+    pub(super) first_row_s: f64,
+    pub(super) log_full_s: f64,
+    pub(super) first_done_s: f64,
+    pub(super) events: u64,
+    pub(super) events_per_s: f64,
+    pub(super) callbacks: u64,
+    pub(super) callbacks_per_s: f64,
+    pub(super) daemon_cpu_s: f64,
+    pub(super) workers_cpu_s: f64,
+    pub(super) sim_cpu_s: f64,
+    pub(super) daemon_peak_mb: f64,
+    pub(super) requests: u64,
+}
+
+/// What a daemon costs that has nothing to do.
+pub(super) struct Idle {
+    pub(super) seconds: f64,
+    pub(super) cpu_percent: f64,
+    pub(super) requests_per_min: f64,
+    pub(super) written_kb_per_min: f64,
+    pub(super) wakes_per_s: f64,
+    pub(super) daemon_peak_mb: f64,
+}
+
+impl From<Drain> for Figures {
+    fn from(run: Drain) -> Self {
+        Self(vec![
+            ("drained_s", run.drained_s, 2),
+            ("first_row_s", run.first_row_s, 2),
+            ("log_full_s", run.log_full_s, 2),
+            ("first_done_s", run.first_done_s, 2),
+            ("events", run.events as f64, 0),
+            ("events_per_s", run.events_per_s, 0),
+            ("callbacks", run.callbacks as f64, 0),
+            ("callbacks_per_s", run.callbacks_per_s, 0),
+            ("daemon_cpu_s", run.daemon_cpu_s, 2),
+            ("workers_cpu_s", run.workers_cpu_s, 2),
+            ("sim_cpu_s", run.sim_cpu_s, 2),
+            ("daemon_peak_mb", run.daemon_peak_mb, 1),
+            ("requests", run.requests as f64, 0),
+        ])
+    }
+}
+
+impl From<Idle> for Figures {
+    fn from(run: Idle) -> Self {
+        Self(vec![
+            ("seconds", run.seconds, 1),
+            ("cpu_percent", run.cpu_percent, 2),
+            ("requests_per_min", run.requests_per_min, 1),
+            ("written_kb_per_min", run.written_kb_per_min, 0),
+            ("wakes_per_s", run.wakes_per_s, 1),
+            ("daemon_peak_mb", run.daemon_peak_mb, 1),
+        ])
+    }
+}
+
+impl Figures {
+    fn json(&self) -> Value {
+        let pairs = self.0.iter().map(|(name, value, digits)| {
+            let scale = 10_f64.powi(i32::try_from(*digits).unwrap_or(0));
+            ((*name).to_owned(), json!((value * scale).round() / scale))
+        });
+        Value::Object(pairs.collect::<Map<_, _>>())
+    }
+}
+
+/// Prints the runs: a table, or one JSON object.
+pub(super) fn print(runs: &[Figures], as_json: bool) {
+    let Some(middle) = median(runs) else { return };
+    if as_json {
+        let runs: Vec<Value> = runs.iter().map(Figures::json).collect();
+        println!("{}", json!({ "median": middle.json(), "runs": runs }));
+        return;
+    }
+    for (at, (name, value, digits)) in middle.0.iter().enumerate() {
+        print!("{name:<20}{value:>12.digits$}");
+        if runs.len() > 1 {
+            print!("   of");
+            for run in runs {
+                let value = run.0.get(at).map_or(f64::NAN, |figure| figure.1);
+                print!(" {value:.digits$}");
+            }
+        }
+        println!();
+    }
+}
+
+/// Returns the median of each figure.
+fn median(runs: &[Figures]) -> Option<Figures> {
+    let first = runs.first()?;
+    let middle = first
+        .0
+        .iter()
+        .enumerate()
+        .map(|(at, (name, _, digits))| {
+            let values = runs.iter().filter_map(|run| run.0.get(at));
+            let mut values: Vec<f64> = values.map(|figure| figure.1).collect();
+            values.sort_by(f64::total_cmp);
+            let value = values.get(values.len() / 2).copied().unwrap_or_default();
+            (*name, value, *digits)
+        })
+        .collect();
+    Some(Figures(middle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_figure_has_its_own_median() {
+        let run = |a, b| Figures(vec![("a", a, 0), ("b", b, 2)]);
+        let middle = median(&[run(1.0, 9.0), run(3.0, 7.123), run(2.0, 1.0)]).unwrap();
+        assert_eq!(middle.json(), json!({"a": 2.0, "b": 7.12}));
+        assert!(median(&[]).is_none());
+    }
+}
