@@ -105,7 +105,10 @@ def _client_says_down(error):
     if name in _CLIENT_TRANSPORT or name == "JSONDecodeError":
         return True
     try:
-        return _TOO_BUSY in str(error)
+        text = str(error)
+        # The client takes a page that is not JSON for an answer, and trips over it.
+        not_json = name in ("AttributeError", "TypeError") and "'bytes' object" in text
+        return not_json or _TOO_BUSY in text
     except Exception:
         return False
 

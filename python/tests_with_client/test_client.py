@@ -142,6 +142,12 @@ class Causes(unittest.TestCase):
         with Server(200, b'{"resu') as server:
             self.assertEqual(self.cause(server.url), "site")
 
+    def test_a_gateway_that_answers_with_a_page(self):
+        with Server(200, b"<html>Down for maintenance</html>", kind="text/html") as server:
+            self.assertEqual(self.cause(server.url), "site")
+        with Server(200, b"", kind="text/html") as server:
+            self.assertEqual(self.cause(server.url), "site")
+
     def test_a_site_that_refuses_is_not_down(self):
         fault = json.dumps({"exception": True, "message": "no", "error_code": 102}).encode()
         with Server(200, fault) as server:
