@@ -41,7 +41,8 @@ _NETWORK_NAMES = frozenset(
     ]
 )
 _CLIENT_TRANSPORT = ("ServerNotFoundError", "ProxiesUnavailableError", "ProxyError", "SOCKS5Error")
-_TOO_BUSY = "too busy to reply"
+# What the client's own errors say; the second of a gateway's page in place of an answer.
+_SAYS_DOWN = ("too busy to reply", "respond with a version number")
 
 
 def classify(error, site_url):
@@ -108,7 +109,7 @@ def _client_says_down(error):
         text = str(error)
         # The client takes a page that is not JSON for an answer, and trips over it.
         not_json = name in ("AttributeError", "TypeError") and "'bytes' object" in text
-        return not_json or _TOO_BUSY in text
+        return not_json or any(words in text for words in _SAYS_DOWN)
     except Exception:
         return False
 

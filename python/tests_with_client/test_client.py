@@ -86,13 +86,16 @@ class Server(object):
     """A site that answers everything in one way."""
 
     def __init__(self, status, body=b"{}", kind="application/json", cut=0):
+        self.body, self.kind = body, kind
+        site = self
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 self.send_response(status)
-                self.send_header("content-type", kind)
-                self.send_header("content-length", str(len(body) + cut))
+                self.send_header("content-type", site.kind)
+                self.send_header("content-length", str(len(site.body) + cut))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(site.body)
                 self.close_connection = True
 
             def log_message(self, *_):
@@ -147,6 +150,19 @@ class Causes(unittest.TestCase):
             self.assertEqual(self.cause(server.url), "site")
         with Server(200, b"", kind="text/html") as server:
             self.assertEqual(self.cause(server.url), "site")
+
+    def test_a_gateways_page_after_a_good_start(self):
+        info = json.dumps({"version": [8, 89, 0]}).encode()
+        with Server(200, info) as server:
+            client = clients.Clients(shotgun_api3, {"url": server.url}).open("s", "k")
+            client.server_caps
+            server.body, server.kind = b"<html>Down</html>", "text/html"
+            try:
+                client.find_one("Shot", [])
+            except Exception as error:
+                self.assertEqual(cause.classify(error, server.url), "site", repr(error))
+            else:
+                self.fail("it answered")
 
     def test_a_site_that_refuses_is_not_down(self):
         fault = json.dumps({"exception": True, "message": "no", "error_code": 102}).encode()
