@@ -90,9 +90,6 @@ impl Intake {
             };
             let answer = match self.ask(request).await {
                 Ok(page) => {
-                    for event in &page.damaged {
-                        self.teller.tell(Fact::RowUnreadable { event: *event });
-                    }
                     let look = follower.answer(self.clock.now(), page.events);
                     look.map_err(|disorder| Trouble::of_answer(&self.url, disorder))
                 }
@@ -221,6 +218,12 @@ impl Intake {
             })
             .collect();
         for row in &rows {
+            // Told when it enters the log: as the newest row it is read again at every look.
+            if !row.event.is_readable() {
+                self.teller.tell(Fact::RowUnreadable {
+                    event: row.event.id,
+                });
+            }
             self.teller.tell(Fact::EventSeen {
                 event: row.event.clone(),
                 late: row.late,

@@ -103,7 +103,9 @@ impl Daemon {
         let mut tasks = JoinSet::new();
 
         let control = control::bind(&folder, group)?;
-        tasks.spawn(control::serve(control, desk.clone(), stop.clone()));
+        // People can ask as long as callbacks finish.
+        let finished = CancellationToken::new();
+        tasks.spawn(control::serve(control, desk.clone(), finished.clone()));
 
         let scanner = folders::Scanner::new(
             &config.plugins.folders,
@@ -147,7 +149,11 @@ impl Daemon {
             },
             stop.clone(),
         );
-        tasks.spawn(async move { Ok(dispatch.await?) });
+        tasks.spawn(async move {
+            let result = dispatch.await;
+            finished.cancel();
+            Ok(result?)
+        });
         Ok(Self {
             stop,
             desk,
@@ -276,8 +282,17 @@ fn no_python(error: InterpreterError) -> CommandError {
 
 /// Ends workers of a slated that was killed: a callback must not run twice at a time.
 async fn end_stale_workers(snapshot: &Snapshot, store: &dyn Store) -> Result<(), CommandError> {
-    for worker in &snapshot.workers {
-        match slated_host::reap_stale(worker.pid, worker.started).await {
+    // All at a time: each may take the time of two signals.
+    let mut reaps = JoinSet::new();
+    for worker in snapshot.workers.clone() {
+        reaps.spawn(async move {
+            let end = slated_host::reap_stale(worker.pid, worker.started).await;
+            (worker, end)
+        });
+    }
+    while let Some(reaped) = reaps.join_next().await {
+        let (worker, end) = reaped.map_err(CommandError::internal)?;
+        match end {
             Stale::Gone => {}
             Stale::Ended => tracing::warn!(
                 "{}: process {} of an earlier slated was still running and was ended.",
