@@ -2,26 +2,28 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A plugin: its folder as configured, and the stem of its file.
 ///
 /// Links in the folder are not resolved: studios flip a `current` link when they deploy,
-/// and the plugins behind it stay the same plugins. Shown as `FOLDER/STEM`.
+/// and the plugins behind it stay the same plugins. Shown as `FOLDER/STEM`. Cloning shares
+/// the text: every outcome carries one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PluginId {
-    folder: String,
-    stem: String,
+    folder: Arc<str>,
+    stem: Arc<str>,
 }
 
 /// A callback of a plugin: its name, and which one of that name it is (1 for the first).
 ///
 /// The name is the function's, or the class's for instances; never an address. Shown as
-/// `name` for the first of its name and `name#2` for the next.
+/// `name` for the first of its name and `name#2` for the next. Cloning shares the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallbackId {
-    name: String,
+    name: Arc<str>,
     k: u32,
 }
 
@@ -41,8 +43,8 @@ impl PluginId {
             folder.pop();
         }
         Self {
-            folder,
-            stem: stem.into(),
+            folder: folder.into(),
+            stem: stem.into().into(),
         }
     }
     /// Returns the folder as it is configured.
@@ -55,7 +57,7 @@ impl PluginId {
     }
     /// Tells whether a person's `name` means this plugin: its stem, or `FOLDER/STEM`.
     pub fn answers_to(&self, name: &str) -> bool {
-        name == self.stem || name.parse() == Ok(self.clone())
+        name == &*self.stem || name.parse() == Ok(self.clone())
     }
 }
 
@@ -63,7 +65,7 @@ impl CallbackId {
     /// Names the `k`-th callback called `name`, counted from 1.
     pub fn new(name: impl Into<String>, k: u32) -> Self {
         Self {
-            name: name.into(),
+            name: name.into().into(),
             k: k.max(1),
         }
     }
