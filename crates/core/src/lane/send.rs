@@ -120,8 +120,10 @@ impl Lane {
         }
         self.send_asides(at, out);
         self.send_in_order(at, out);
-        let short = self.work.values().filter(|w| !w.sent).count() < READY;
-        if short && !self.reading && self.read < self.log_end {
+        let more = !self.reading && self.read < self.log_end;
+        // Counted no further than needed: this runs at every answer, and a page is long.
+        let ready = || self.work.values().filter(|w| !w.sent).take(READY).count();
+        if more && ready() < READY {
             self.reading = true;
             out.push(Effect::Read {
                 after: self.read,
