@@ -4,6 +4,8 @@
 //! no attempt; a cursor never goes back; `ahead` names exactly the outcomes of events
 //! after their lane's cursor.
 
+use std::collections::BTreeMap;
+
 use rusqlite::named_params;
 use slated_model::{
     Attempt, CallbackId, Change, EventId, LaneRow, Offset, Outcome, OutcomeRow, PluginId, WorkerRow,
@@ -23,10 +25,16 @@ pub(super) fn record(txn: &mut Txn<'_>, changes: &[Change]) -> Result<Recorded, 
             lane(txn, row)?;
         }
     }
+    // A lane under load moves its cursor with every outcome; the furthest move says all.
+    let mut cursors = BTreeMap::<&PluginId, Offset>::new();
     for change in changes {
         if let Change::Cursor { plugin, cursor } = change {
-            move_cursor(txn, plugin, *cursor)?;
+            let furthest = cursors.entry(plugin).or_default();
+            *furthest = (*cursor).max(*furthest);
         }
+    }
+    for (plugin, cursor) in cursors {
+        move_cursor(txn, plugin, cursor)?;
     }
     let mut recorded = Recorded::default();
     for change in changes {
