@@ -32,7 +32,7 @@ macro_rules! choices {
 }
 
 choices! {
-    /// In which order plugins get one event (design.md 2.7).
+    /// In which order plugins get one event (ARCHITECTURE.md, "Order").
     Order {
         /// Each at its own pace.
         Independent = "independent",

@@ -12,7 +12,7 @@ use crate::section::Section;
 /// The settings of one plugin: the keys of `[defaults]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginSettings {
-    /// The interpreter; a bare name is looked for on PATH. `None`: see config.md, "Which Python".
+    /// The interpreter; a bare name is looked for on PATH. `None`: see docs/configuration.md, "Which Python".
     pub python: Option<PathBuf>,
     /// Folders put before the worker's import path.
     pub import_paths: Vec<PathBuf>,

@@ -1,4 +1,4 @@
-//! The order between plugins: who waits for whom at an event (design.md 2.7).
+//! The order between plugins: who waits for whom at an event (ARCHITECTURE.md, "Order").
 //!
 //! One gate serves the three values of `order`. A lane asks it before it sends; the gate is
 //! asked again after every answer and change of state. In this version the only order is

@@ -1,4 +1,4 @@
-//! What follows on a failed attempt (design.md 2.8).
+//! What follows on a failed attempt (ARCHITECTURE.md, "Failure").
 //!
 //! One pure function, [`Policy::decide`]. Where the retry takes place (in place or aside)
 //! and what giving up means (hold or dead letter) is the lane's business, by `stopOnError`.

@@ -1,4 +1,4 @@
-//! Which Python runs a plugin (config.md, "Which Python").
+//! Which Python runs a plugin (docs/configuration.md, "Which Python").
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -115,7 +115,7 @@ struct Answer {
     why: Option<String>,
 }
 
-/// Returns the candidates in the order of config.md: the flag, `SLATED_PYTHON`, the plugin's
+/// Returns the candidates in the documented order: the flag, `SLATED_PYTHON`, the plugin's
 /// own setting, `VIRTUAL_ENV`, then `python3` and `python`. `var` reads the environment.
 pub fn candidates(
     flag: Option<&Path>,

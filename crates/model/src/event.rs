@@ -37,7 +37,7 @@ pub struct Head {
 pub enum Body {
     /// JSON on one line, with the site's own spelling of every number and string.
     Json(Arc<RawValue>),
-    /// A row that stays unreadable even leniently (design.md 2.15), as it came.
+    /// A row that stays unreadable even leniently (ARCHITECTURE.md, "A page that cannot be parsed"), as it came.
     Unreadable(Arc<str>),
 }
 

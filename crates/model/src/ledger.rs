@@ -1,4 +1,4 @@
-//! What the follower remembers of ids it has not seen (event-delivery.md 4).
+//! What the follower remembers of ids it has not seen (`core::follow`).
 
 use serde::{Deserialize, Serialize};
 

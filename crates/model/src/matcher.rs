@@ -1,6 +1,6 @@
 //! Which events a callback asked for: its `matchEvents`, normalised by the worker.
 //!
-//! The rules are those of the Python daemon to the letter (plugin-compat.md 1), its
+//! The rules are those of the Python daemon to the letter (docs/plugins.md, "Which events"), its
 //! oddities included: studios' plugins rely on them.
 
 use std::collections::BTreeMap;

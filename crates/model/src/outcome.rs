@@ -44,7 +44,7 @@ pub enum Discard {
 /// One failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Which of the three kinds it was, or a limit (design.md 2.8).
+    /// Which of the three kinds it was, or a limit.
     pub kind: FailureKind,
     /// The exception's class, or what ended the process.
     pub error: String,
@@ -62,7 +62,7 @@ pub struct Failure {
     pub cause: Option<Cause>,
 }
 
-/// The kinds of failure (design.md 2.8).
+/// The kinds of failure (ARCHITECTURE.md, "Failure").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {

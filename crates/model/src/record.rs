@@ -36,11 +36,11 @@ pub struct LaneRow {
     pub plugin: PluginId,
     /// Every row up to here is finished for it, or has an open attempt aside.
     pub cursor: Offset,
-    /// Events with an id up to here are skipped unless late or owed (design.md 2.13).
+    /// Events with an id up to here are skipped unless late or owed (ARCHITECTURE.md, "Where a lane starts").
     pub floor: Option<EventId>,
     /// Ids below the floor that it is owed, ascending.
     pub owed: Vec<EventId>,
-    /// The offset from which it stands in line (design.md 2.7).
+    /// The offset from which it stands in line (ARCHITECTURE.md, "Order").
     pub in_line_from: Offset,
     /// Why it waits for a person, if it does.
     pub hold: Option<HoldRow>,

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-/// What kind of trouble it is; decides the exit code (design.md 5).
+/// What kind of trouble it is; decides the exit code (docs/operations.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Ours: 1.
@@ -98,7 +98,9 @@ impl From<slated_store::Error> for CommandError {
                 "`slated run` makes it at its first start; check `state.folder` and `--config`"
             }
             E::NoRoom { .. } => "make room on that disk, or make it writable",
-            _ => return Self::configuration(error),
+            E::ReadOnly { .. } | E::Older { .. } => return Self::configuration(error),
+            // What a running daemon cannot mend: a restart opens the state again and checks it.
+            _ => return Self::internal(error),
         };
         Self::configuration(error).hint(hint)
     }

@@ -77,7 +77,7 @@ pub enum Start {
     Latest,
     /// With this id, or after the newest row if that is lower.
     FromId(EventId),
-    /// Where another daemon stood (design.md 2.13).
+    /// Where another daemon stood (ARCHITECTURE.md, "Where a lane starts").
     Imported {
         /// The highest id each of its lanes has handled. The lowest is the start; the site
         /// must reach the highest. Without any, as `Latest`.

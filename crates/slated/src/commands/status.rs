@@ -6,7 +6,7 @@ use owo_colors::{OwoColorize as _, Style};
 use super::common::{ConfigArgs, ago, ask};
 use crate::error::CommandError;
 use crate::out;
-use crate::view::{self, PluginView, StatusView};
+use crate::view::{self, PluginState, PluginView, SiteState, StatusView};
 
 /// Show the site, the log and every plugin at a glance
 ///
@@ -58,7 +58,7 @@ fn show(status: &StatusView) {
     out::line(format!(
         "site     {} {}{read}",
         site.url,
-        site.state.style(state_style(&site.state))
+        site.state.style(coloured(site_colour(site.state)))
     ));
     if let Some(trouble) = &site.trouble {
         out::line(format!("         {}", trouble.red()));
@@ -90,7 +90,7 @@ pub(crate) fn plugins(plugins: &[PluginView]) {
         let last = plugin.last.as_ref();
         table.add_row([
             Cell::new(&plugin.plugin),
-            Cell::new(&plugin.state).fg(state_colour(&plugin.state)),
+            Cell::new(plugin.state).fg(plugin_colour(plugin.state)),
             Cell::new(number(plugin.lag)),
             Cell::new(plugin.done),
             Cell::new(plugin.failed),
@@ -136,16 +136,24 @@ fn detail(plugin: &PluginView) {
     }
 }
 
-fn state_colour(state: &str) -> Color {
+const fn site_colour(state: SiteState) -> Color {
     match state {
-        "ok" | "running" => Color::Green,
-        "starting" | "waiting" | "unknown" | "stopped" | "gone" => Color::Yellow,
-        _ => Color::Red,
+        SiteState::Ok => Color::Green,
+        SiteState::Unknown | SiteState::Starting => Color::Yellow,
+        SiteState::Down | SiteState::AnchorLost => Color::Red,
     }
 }
 
-fn state_style(state: &str) -> Style {
-    match state_colour(state) {
+const fn plugin_colour(state: PluginState) -> Color {
+    match state {
+        PluginState::Running => Color::Green,
+        PluginState::Held | PluginState::Broken | PluginState::Quarantined => Color::Red,
+        _ => Color::Yellow,
+    }
+}
+
+fn coloured(colour: Color) -> Style {
+    match colour {
         Color::Green => Style::new().green(),
         Color::Yellow => Style::new().yellow(),
         _ => Style::new().red().bold(),

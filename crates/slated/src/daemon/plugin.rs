@@ -12,7 +12,7 @@ use slated_model::{CallbackId, EventId, PluginId};
 
 use crate::clock::wall_ms;
 use crate::tell::Fact;
-use crate::view::{ErrorView, LastView};
+use crate::view::{ErrorView, LastView, PluginState};
 
 /// One plugin, from when its file is first seen.
 pub(crate) struct Plugin {
@@ -31,6 +31,8 @@ pub(crate) struct Plugin {
     pub(crate) used: Option<Generation>,
     /// A changed or touched file ends a hold when the new process takes over.
     pub(crate) resume_on_use: bool,
+    /// It registers nothing: a module that others import, and no plugin.
+    pub(crate) helper: bool,
     /// Why its content does not load.
     pub(crate) broken: Option<Broken>,
     pub(crate) last: Option<LastView>,
@@ -102,6 +104,7 @@ impl Plugin {
             workers: BTreeMap::new(),
             used: None,
             resume_on_use: false,
+            helper: false,
             broken: None,
             last: None,
             last_error: None,
@@ -128,17 +131,19 @@ impl Plugin {
         }
     }
 
-    /// Returns the state in the vocabulary of design.md 1.
-    pub(crate) fn state(&self) -> &'static str {
+    /// Returns the state in the words of docs/operations.md.
+    pub(crate) fn state(&self) -> PluginState {
         match self.life.state() {
-            life::State::Gone => "gone",
-            life::State::Stopped => "stopped",
-            life::State::Quarantined => "quarantined",
-            life::State::Broken => "broken",
-            life::State::Starting | life::State::Running if self.holds() => "held",
-            life::State::Starting => "starting",
-            life::State::Running if self.lane.as_ref().is_some_and(Lane::awaits_site) => "waiting",
-            life::State::Running => "running",
+            life::State::Gone => PluginState::Gone,
+            life::State::Stopped => PluginState::Stopped,
+            life::State::Quarantined => PluginState::Quarantined,
+            life::State::Broken => PluginState::Broken,
+            life::State::Starting | life::State::Running if self.holds() => PluginState::Held,
+            life::State::Starting => PluginState::Starting,
+            life::State::Running if self.lane.as_ref().is_some_and(Lane::awaits_site) => {
+                PluginState::Waiting
+            }
+            life::State::Running => PluginState::Running,
         }
     }
 

@@ -5,7 +5,7 @@ use slated_model::Offset;
 
 use super::intake::IntakeStatus;
 use super::plugin::Plugin;
-use crate::view::{self, CallbackView, HolesView, PluginView, RetryView, SiteView};
+use crate::view::{self, CallbackView, HolesView, PluginView, RetryView, SiteState, SiteView};
 
 impl PluginView {
     /// Describes a plugin of a running daemon.
@@ -19,7 +19,7 @@ impl PluginView {
         let broken = plugin.broken.as_ref();
         Self {
             plugin: plugin.id.clone(),
-            state: plugin.state().into(),
+            state: plugin.state(),
             why: broken.map(|b| b.place.clone()).or(hold),
             traceback: broken.map(|b| b.traceback.clone()),
             file: Some(plugin.file.display().to_string()),
@@ -54,14 +54,14 @@ impl SiteView {
     pub(crate) fn of(url: &str, status: &IntakeStatus) -> Self {
         let follow = &status.follow;
         let state = match (&follow.lost, &status.trouble, status.read_at_ms) {
-            (Some(_), ..) => "anchor lost",
-            (None, Some(_), _) => "down",
-            (None, None, None) => "starting",
-            (None, None, Some(_)) => "ok",
+            (Some(_), ..) => SiteState::AnchorLost,
+            (None, Some(_), _) => SiteState::Down,
+            (None, None, None) => SiteState::Starting,
+            (None, None, Some(_)) => SiteState::Ok,
         };
         Self {
             url: url.into(),
-            state: state.into(),
+            state,
             trouble: follow
                 .lost
                 .as_ref()

@@ -79,7 +79,7 @@ impl Workers {
         )
     }
 
-    /// Returns the lane of a plugin that has none on record (design.md 2.13).
+    /// Returns the lane of a plugin that has none on record (ARCHITECTURE.md, "Where a lane starts").
     pub(crate) fn first_lane(&self, plugin: &PluginId, end: Offset, high: EventId) -> LaneRow {
         let (cursor, floor) = match self.config.state.new_plugins {
             NewPlugins::Id(id) => (Offset(0), id.prev()),

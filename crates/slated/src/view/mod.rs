@@ -7,6 +7,8 @@
 
 mod recorded;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use slated_model::{Attempt, CallbackId, EventId, Matcher, PluginId};
 
@@ -30,8 +32,7 @@ pub(crate) struct StatusView {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct SiteView {
     pub(crate) url: String,
-    /// `ok`, `down`, `starting`, `anchor lost`, or `unknown` without a daemon.
-    pub(crate) state: String,
+    pub(crate) state: SiteState,
     /// Why it cannot be read, or is not the one that was followed.
     pub(crate) trouble: Option<String>,
     /// The highest event id seen.
@@ -46,6 +47,75 @@ pub(crate) struct SiteView {
     pub(crate) holes: HolesView,
     /// Events that filled a hole since the daemon's start.
     pub(crate) late: u64,
+}
+
+/// How the site is, as the follower sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SiteState {
+    /// No daemon asks it.
+    #[default]
+    Unknown,
+    /// It was not read yet.
+    Starting,
+    /// The last request was answered.
+    Ok,
+    /// The last request failed.
+    Down,
+    /// It is not the one that was followed.
+    AnchorLost,
+}
+
+/// What a plugin is doing (docs/operations.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PluginState {
+    /// No daemon runs.
+    Unknown,
+    /// No process is ready yet.
+    Starting,
+    /// It gets its events.
+    Running,
+    /// The site is down for a callback of it.
+    Waiting,
+    /// It waits for a person, an edit or a touch.
+    Held,
+    /// It does not load.
+    Broken,
+    /// Its process keeps dying.
+    Quarantined,
+    /// It was told to stop.
+    Stopped,
+    /// Its file is gone.
+    Gone,
+}
+
+impl fmt::Display for SiteState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unknown => "unknown",
+            Self::Starting => "starting",
+            Self::Ok => "ok",
+            Self::Down => "down",
+            Self::AnchorLost => "anchor lost",
+        })
+    }
+}
+
+impl fmt::Display for PluginState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unknown => "unknown",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Held => "held",
+            Self::Broken => "broken",
+            Self::Quarantined => "quarantined",
+            Self::Stopped => "stopped",
+            Self::Gone => "gone",
+        })
+    }
 }
 
 /// Holes in figures.
@@ -73,9 +143,7 @@ pub(crate) struct LogView {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PluginView {
     pub(crate) plugin: PluginId,
-    /// In the vocabulary of the design: starting, running, waiting, held, broken, quarantined,
-    /// stopped, gone; `unknown` without a daemon.
-    pub(crate) state: String,
+    pub(crate) state: PluginState,
     /// Why it is not running, in a line.
     pub(crate) why: Option<String>,
     /// The traceback of code that does not load.
@@ -156,7 +224,7 @@ pub(crate) struct EventLine {
 pub(crate) struct EventView {
     #[serde(flatten)]
     pub(crate) line: EventLine,
-    /// The row as the site wrote it; a string if it cannot be read.
+    /// The row; a string if it cannot be read.
     pub(crate) event: serde_json::Value,
     pub(crate) plugins: Vec<FateView>,
 }
@@ -165,7 +233,7 @@ pub(crate) struct EventView {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct FateView {
     pub(crate) plugin: PluginId,
-    /// `handled`, `not reached`, `before its start`, or `no match`.
+    /// `handled`, `not finished`, `before its start`, or `no match`.
     pub(crate) fate: String,
     pub(crate) units: Vec<UnitView>,
 }

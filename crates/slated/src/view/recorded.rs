@@ -1,28 +1,28 @@
 //! What stands on record, shown: for a slated that does not run, and for the fate of an event.
 
 use serde::Deserialize;
-use slated_model::{Attempt, EventId, HoldRow, LaneRow, Offset, Outcome, OutcomeRow, Row};
+use slated_model::{Attempt, Discard, EventId, HoldRow, LaneRow, Offset, Outcome, OutcomeRow, Row};
 use slated_store::{Snapshot, Store};
 
 use super::{
-    ErrorView, EventLine, EventView, FateView, HolesView, LastView, LogView, PluginView, RetryView,
-    SiteView, StatusView, UnitView,
+    ErrorView, EventLine, EventView, FateView, HolesView, LastView, LogView, PluginState,
+    PluginView, RetryView, SiteState, SiteView, StatusView, UnitView,
 };
 
 impl PluginView {
     /// Describes a plugin by what stands on record.
     fn recorded(lane: &LaneRow, end: Offset, attempts: &[Attempt], latest: &[OutcomeRow]) -> Self {
         let state = match lane {
-            LaneRow { gone: true, .. } => "gone",
-            LaneRow { stopped: true, .. } => "stopped",
-            LaneRow { hold: Some(_), .. } => "held",
-            _ => "unknown",
+            LaneRow { gone: true, .. } => PluginState::Gone,
+            LaneRow { stopped: true, .. } => PluginState::Stopped,
+            LaneRow { hold: Some(_), .. } => PluginState::Held,
+            _ => PluginState::Unknown,
         };
         let own = attempts.iter().filter(|a| a.plugin == lane.plugin);
         let newest = latest.first();
         Self {
             plugin: lane.plugin.clone(),
-            state: state.into(),
+            state,
             why: lane.hold.as_ref().map(hold),
             traceback: None,
             file: None,
@@ -121,7 +121,7 @@ pub(crate) async fn offline(store: &dyn Store, url: &str) -> slated_store::Resul
         pid: None,
         site: SiteView {
             url: snapshot.site.clone().unwrap_or_else(|| url.into()),
-            state: "unknown".into(),
+            state: SiteState::Unknown,
             head: ledger.high.0,
             holes: HolesView {
                 open: ledger.holes.len() as u64,
@@ -186,7 +186,7 @@ fn fate(lane: &LaneRow, row: &Row, outcomes: &[OutcomeRow], attempts: &[Attempt]
     let below = lane.floor.is_some_and(|f| row.event.id <= f) && !row.late;
     let fate = match () {
         () if !units.is_empty() => "handled",
-        () if row.offset > lane.cursor => "not reached",
+        () if row.offset > lane.cursor => "not finished",
         () if below => "before its start",
         // "No match" is derived, not stored; rows before a lane's start leave no trace either.
         () => "no match",
@@ -205,7 +205,7 @@ impl UnitView {
             _ => None,
         };
         let discarded = match &row.outcome {
-            Outcome::Discarded { reason } => serde_json::to_string(reason).ok(),
+            Outcome::Discarded { reason } => Some(why_discarded(reason)),
             _ => None,
         };
         Self {
@@ -246,5 +246,13 @@ const fn outcome_name(outcome: &Outcome) -> &'static str {
         Outcome::Done { .. } => "done",
         Outcome::DeadLetter { .. } => "dead letter",
         Outcome::Discarded { .. } => "discarded",
+    }
+}
+
+fn why_discarded(reason: &Discard) -> String {
+    match reason {
+        Discard::Person { reason } => format!("discarded by a person: {reason}"),
+        Discard::CallbackGone => "the plugin no longer registers this callback".into(),
+        Discard::Logged { error } => format!("failed, and by configuration only logged: {error}"),
     }
 }

@@ -19,7 +19,7 @@ use crate::daemon::Daemon;
 use crate::daemon::desk::Desk;
 use crate::error::CommandError;
 use crate::tell::{Fact, Teller};
-use crate::view::PluginView;
+use crate::view::{PluginState, PluginView};
 
 /// The plugins, each with its own script user on the simulator.
 const PLUGINS: [(&str, &str); 3] = [
@@ -271,9 +271,9 @@ fn python_files(folder: &Path) -> io::Result<BTreeSet<PathBuf>> {
 }
 
 fn has_settled(plugin: &PluginView) -> bool {
-    match plugin.state.as_str() {
-        "running" => plugin.cursor.is_some(),
-        "starting" | "waiting" => false,
+    match plugin.state {
+        PluginState::Running => plugin.cursor.is_some(),
+        PluginState::Starting | PluginState::Waiting => false,
         _ => true,
     }
 }

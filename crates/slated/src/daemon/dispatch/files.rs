@@ -98,6 +98,7 @@ impl Dispatcher {
         }
         let plugin = &mut self.plugins[place];
         plugin.content = content;
+        plugin.helper = false;
         plugin.resume_on_use = !first;
         if let Some((row, attempts, ahead)) = self.recorded.remove(&plugin.id) {
             // An edit while slated was down ends a hold as an edit while it runs does.

@@ -21,6 +21,7 @@ impl Dispatcher {
                 }
                 life::Effect::Goodbye(generation) => self.goodbye(place, generation),
                 life::Effect::Use(generation) => self.use_worker(place, generation),
+                // Told with the traceback, when the report of the failed load is handled.
                 life::Effect::KeptOld => {}
                 life::Effect::Quarantined => {
                     let plugin = self.plugins[place].id.clone();

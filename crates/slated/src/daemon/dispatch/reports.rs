@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use slated_core::lane;
 use slated_core::life::{self, Generation};
+use slated_host::wire::{LoadFailed, LoadPhase};
 use slated_host::{Report, WorkerId};
 use slated_model::Change;
 
@@ -113,9 +114,10 @@ impl Dispatcher {
         &mut self,
         place: Place,
         generation: Generation,
-        failed: &slated_host::wire::LoadFailed,
+        failed: &LoadFailed,
     ) {
         let network = failed.cause.is_some();
+        let helper = failed.phase == LoadPhase::NoRegister && self.plugins[place].used.is_none();
         self.live(
             place,
             life::Input::LoadFailed {
@@ -123,6 +125,10 @@ impl Dispatcher {
                 network,
             },
         );
+        if helper {
+            self.shelve(place);
+            return;
+        }
         let plugin = &mut self.plugins[place];
         let message = failed.message.clone();
         plugin.note_error(None, None, message.clone());
@@ -140,6 +146,18 @@ impl Dispatcher {
             place: broken.place,
             traceback: broken.traceback,
             kept_old: plugin.life.state() == life::State::Running,
+        });
+    }
+
+    /// A file that registers nothing is a module that plugins import: one notice, no alarm, and no
+    /// lane that anything waits for.
+    fn shelve(&mut self, place: Place) {
+        self.amend(place, |row| row.gone = true);
+        let plugin = &mut self.plugins[place];
+        plugin.helper = true;
+        self.teller.tell(Fact::PluginFile {
+            plugin: plugin.id.clone(),
+            what: "has no registerCallbacks; it is taken for a helper module",
         });
     }
 
