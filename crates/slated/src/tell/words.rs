@@ -1,0 +1,247 @@
+//! The words of each fact: one sentence, and below it what Python said.
+
+use std::fmt;
+
+use super::Fact;
+
+/// A text of several lines, below the sentence it belongs to; nothing if there is none.
+struct Below<'a>(&'a str);
+
+impl fmt::Display for Below<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.trim_end() {
+            "" => Ok(()),
+            text => write!(f, "\n{text}"),
+        }
+    }
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SiteRead { url, high } => write!(f, "Following {url} from event {high}."),
+            Self::SiteFailed { error, hint, .. } => {
+                write!(f, "{error}; nothing is lost, slated keeps asking.")?;
+                hint.map_or(Ok(()), |hint| write!(f, " Hint: {hint}"))
+            }
+            Self::AnchorLost { detail } => write!(
+                f,
+                "The site is not the one that was followed: {detail}. Nothing more is read until a person decides."
+            ),
+            Self::EventSeen { event, late } => {
+                let head = &event.head;
+                let what = head.event_type.as_deref().unwrap_or("(no type)");
+                write!(f, "Event {} {what}", event.id)?;
+                if let Some(attribute) = &head.attribute_name {
+                    write!(f, " {attribute}")?;
+                }
+                f.write_str(if *late { " (late)." } else { "." })
+            }
+            Self::RowUnreadable { event } => {
+                write!(
+                    f,
+                    "Event {event} cannot be read; it is kept as it came, and the stream goes on."
+                )
+            }
+            Self::PluginReady {
+                plugin,
+                callbacks,
+                warnings,
+                pid,
+            } => {
+                let s = if *callbacks == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    "{plugin}: ready with {callbacks} callback{s} (process {pid})."
+                )?;
+                warnings.iter().try_for_each(|w| write!(f, " Warning: {w}"))
+            }
+            Self::PluginBroken {
+                plugin,
+                place,
+                traceback,
+                kept_old,
+            } => {
+                let then = if *kept_old {
+                    "the code that ran before keeps running"
+                } else {
+                    "the other plugins run"
+                };
+                write!(
+                    f,
+                    "{plugin}: does not load: {place}; {then}.{}",
+                    Below(traceback)
+                )
+            }
+            Self::PluginUnlucky { plugin, message } => {
+                write!(
+                    f,
+                    "{plugin}: registering failed on account of a network, and is tried again: {message}"
+                )
+            }
+            Self::PluginQuarantined { plugin } => write!(
+                f,
+                "{plugin}: its process died more than 5 times in 10 minutes; it is quarantined until its file is edited or touched."
+            ),
+            Self::PluginFile { plugin, what } => write!(f, "{plugin}: its file {what}."),
+            Self::PluginMoved { from, to } => {
+                write!(
+                    f,
+                    "{to}: was {from} before, and goes on where that one stood."
+                )
+            }
+            Self::FileUnreadable { plugin, error } => {
+                write!(
+                    f,
+                    "{plugin}: its file cannot be read ({error}); the plugin stays as it is."
+                )
+            }
+            Self::FolderReadable { folder } => {
+                write!(f, "Plugins folder {folder} can be read again.")
+            }
+            Self::FolderUnreadable { folder, error } => {
+                write!(
+                    f,
+                    "Plugins folder {folder} cannot be read ({error}); its plugins stay as they are."
+                )
+            }
+            Self::WorkerDied {
+                plugin,
+                end,
+                last_words,
+            } => {
+                write!(
+                    f,
+                    "{plugin}: its process died ({end}).{}",
+                    Below(last_words)
+                )
+            }
+            Self::CallbackDone {
+                plugin,
+                callback,
+                event,
+                us,
+                attempt,
+            } => {
+                write!(
+                    f,
+                    "{plugin}.{callback}: event {event} done in {:.1} ms",
+                    *us as f64 / 1000.0
+                )?;
+                if *attempt > 1 {
+                    write!(f, " at attempt {attempt}.")
+                } else {
+                    f.write_str(".")
+                }
+            }
+            Self::CallbackRetried {
+                plugin,
+                callback,
+                event,
+                failure,
+                failed,
+                wait,
+                aside,
+            } => {
+                let how = if *aside {
+                    "the plugin goes on meanwhile"
+                } else {
+                    "the plugin waits"
+                };
+                write!(
+                    f,
+                    "{plugin}.{callback}: event {event} failed (attempt {failed}): {}. Again in {:.1} s; {how}.",
+                    failure.summary(),
+                    wait.as_secs_f64()
+                )
+            }
+            Self::LaneAwaitsSite {
+                plugin,
+                callback,
+                event,
+                failure,
+            } => write!(
+                f,
+                "{plugin}.{callback}: event {event} waits for the site: {}.",
+                failure.summary()
+            ),
+            Self::DeadLetter {
+                plugin,
+                callback,
+                event,
+                failure,
+                attempts,
+            } => write!(
+                f,
+                "{plugin}.{callback}: event {event} failed for good after {attempts} attempt(s) and is a dead letter: {}.{}",
+                failure.summary(),
+                Below(&failure.traceback)
+            ),
+            Self::FailureLogged {
+                plugin,
+                callback,
+                event,
+                failure,
+            } => write!(
+                f,
+                "{plugin}.{callback}: event {event} failed: {}.{}",
+                failure.summary(),
+                Below(&failure.traceback)
+            ),
+            Self::PluginHeld {
+                plugin,
+                hold,
+                failure,
+            } => {
+                write!(f, "{plugin}: held")?;
+                if let (Some(event), Some(callback)) = (hold.event, &hold.callback) {
+                    write!(f, " at event {event} in {callback}")?;
+                }
+                write!(
+                    f,
+                    ": {}. Edit or touch its file to go on with that event.",
+                    hold.reason
+                )?;
+                failure
+                    .as_ref()
+                    .map_or(Ok(()), |x| write!(f, "{}", Below(&x.traceback)))
+            }
+            Self::PluginResumed { plugin } => write!(f, "{plugin}: goes on."),
+            Self::AttemptDropped {
+                plugin,
+                callback,
+                event,
+            } => write!(
+                f,
+                "{plugin}.{callback}: no longer registered; its retry of event {event} is discarded."
+            ),
+            Self::CallbackSlow {
+                plugin,
+                callback,
+                event,
+                after,
+                stack,
+            } => write!(
+                f,
+                "{plugin}.{callback}: event {event} has been running for {:.0} s.{}",
+                after.as_secs_f64(),
+                Below(stack)
+            ),
+            Self::PluginLog {
+                logger, message, ..
+            } => write!(f, "{logger}: {message}"),
+            Self::PluginPrinted { plugin, line } => write!(f, "{plugin} printed: {line}"),
+            Self::PluginPlaced { plugin, after } => {
+                write!(
+                    f,
+                    "{plugin}: new; gets what is seen from now on (after event {after})."
+                )
+            }
+            Self::Stopping { busy: 0 } => f.write_str("Stopping."),
+            Self::Stopping { busy } => {
+                write!(f, "Stopping; {busy} callback(s) in flight may finish.")
+            }
+            Self::StateFailed { error } => f.write_str(error),
+        }
+    }
+}
