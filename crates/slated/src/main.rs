@@ -11,6 +11,7 @@ mod commands;
 mod daemon;
 mod error;
 mod out;
+mod signals;
 mod tell;
 mod view;
 mod web;

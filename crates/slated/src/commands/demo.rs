@@ -22,12 +22,12 @@ use std::time::Duration;
 
 use owo_colors::OwoColorize as _;
 use slated_host::Interpreter;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::error::CommandError;
 use crate::out;
+use crate::signals::Signals;
 use effects::{Python, Summary};
 use play::Play;
 use stage::Stage;
@@ -65,7 +65,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
             folder.display()
         )));
     }
-    let quit = quit_on_signals()?;
+    let quit = CancellationToken::new();
+    Signals::listen()?.stop(quit.clone());
     let python = tokio::select! {
         found = python::find_or_make(args.python.as_deref()) => found?,
         () = quit.cancelled() => return Err(interrupted()),
@@ -215,31 +216,4 @@ fn show_around(play: &Play, print: fn(String)) {
 
 fn interrupted() -> CommandError {
     CommandError::internal("interrupted before the end")
-}
-
-/// Returns a token that the first SIGINT or SIGTERM cancels; the second ends the process.
-fn quit_on_signals() -> Result<CancellationToken, CommandError> {
-    let fail = |e| CommandError::internal(format!("cannot listen to signals: {e}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
-    let quit = CancellationToken::new();
-    let token = quit.clone();
-    tokio::spawn(async move {
-        loop {
-            let number = tokio::select! {
-                _ = terminate.recv() => 15,
-                _ = interrupt.recv() => 2,
-            };
-            if token.is_cancelled() {
-                at_once(number);
-            }
-            token.cancel();
-        }
-    });
-    Ok(quit)
-}
-
-#[expect(clippy::exit, reason = "a person who asks twice wants no further word")]
-fn at_once(signal: i32) {
-    std::process::exit(128 + signal)
 }

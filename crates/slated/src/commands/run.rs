@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 
 use slated_config::{Level, LogFormat, System};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -12,6 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::common::ConfigArgs;
 use crate::daemon::{self, Daemon};
 use crate::error::CommandError;
+use crate::signals::Signals;
 use crate::tell::Teller;
 
 /// Follow the site and run plugins, until SIGTERM or Ctrl-C
@@ -80,44 +79,4 @@ fn start_log(level: Level, format: LogFormat) {
         LogFormat::Json => log.json().finish().with(filter).init(),
         LogFormat::Human => log.finish().with(filter).init(),
     }
-}
-
-/// SIGTERM and Ctrl-C, from the moment it is made.
-pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    pub(crate) fn listen() -> Result<Self, CommandError> {
-        let fail = |e| CommandError::internal(format!("cannot listen to signals: {e}"));
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).map_err(fail)?,
-            interrupt: signal(SignalKind::interrupt()).map_err(fail)?,
-        })
-    }
-
-    /// Waits for the next one; returns its number.
-    pub(crate) async fn next(&mut self) -> i32 {
-        tokio::select! {
-            _ = self.terminate.recv() => 15,
-            _ = self.interrupt.recv() => 2,
-        }
-    }
-
-    /// Cancels `stop` at the next one, and ends the process at the one after.
-    pub(crate) fn stop(mut self, stop: CancellationToken) {
-        tokio::spawn(async move {
-            self.next().await;
-            stop.cancel();
-            at_once(self.next().await);
-        });
-    }
-}
-
-/// Ends without waiting. Workers see their pipe hang up and end themselves; what they had not
-/// answered counts as not done.
-#[expect(clippy::exit, reason = "a person who asks twice wants no further word")]
-fn at_once(signal: i32) {
-    std::process::exit(128 + signal)
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use slated_sim::{SCRIPTS, Server, ServerError, Site, SiteOptions};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::CommandError;
 use crate::out;
+use crate::signals::Signals;
 
 /// Serve a simulated site on this machine
 ///
@@ -56,9 +56,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     if let Some(Play::Ctl(args)) = args.play {
         return ctl::run(args).await;
     }
-    let fail = |e: std::io::Error| CommandError::internal(format!("cannot wait for signals: {e}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+    let mut signals = Signals::listen()?;
     let site = Site::new(SiteOptions {
         seed: args.seed,
         ..SiteOptions::default()
@@ -73,10 +71,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     if !args.json {
         greet(&server);
     }
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    signals.next().await;
     server.shutdown().await;
     Ok(())
 }
