@@ -129,11 +129,20 @@ impl Supervisor {
                 next = heard.recv(), if hearing => {
                     let next = next.unwrap_or(Heard::End);
                     hearing = !next.is_last();
-                    self.hear(next).await
+                    match self.hear(next).await {
+                        // A quick plugin's answers come in bunches.
+                        Ok(()) => self.catch_up(&mut heard, &mut hearing).await,
+                        unheard => unheard,
+                    }
                 }
                 order = orders.recv(), if room => {
                     if let Some(order) = order {
                         self.obey(order);
+                        while self.tracker.len() < ORDERS
+                            && let Ok(order) = orders.try_recv()
+                        {
+                            self.obey(order);
+                        }
                     } else {
                         ordered = false;
                         self.end(Why::Killed, Duration::ZERO);
