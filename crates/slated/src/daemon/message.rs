@@ -18,9 +18,8 @@ pub(crate) enum Message {
     SiteRead { asked_at: Mono, high: EventId },
     /// The site could not be read.
     SiteDown,
-    /// Rows that a lane asked for.
+    /// Rows that lanes asked for.
     Rows {
-        place: Place,
         after: Offset,
         rows: Result<Vec<Row>, slated_store::Error>,
     },

@@ -2,8 +2,8 @@
 //!
 //! Four tasks, no shared state between them but the store:
 //! * `intake` asks the site and appends to the log
-//! * `dispatch` owns lanes and lives, and does what they decide; `plugin`, `workers`, `journal` and
-//!   `tail` are its parts
+//! * `dispatch` owns lanes and lives, and does what they decide; `plugin`, `workers`, `journal`,
+//!   `tail` and `pages` are its parts
 //! * `folders` looks at the plugins' files
 //! * `control` (in `web`) answers people
 //!
@@ -15,6 +15,7 @@ mod folders;
 mod intake;
 mod journal;
 mod message;
+mod pages;
 mod plugin;
 mod show;
 mod tail;

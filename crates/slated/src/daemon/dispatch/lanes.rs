@@ -1,9 +1,11 @@
 //! The dispatcher and its lanes: where they begin, what they are given, what they ask for.
 
+use std::sync::Arc;
+
 use slated_core::Mono;
 use slated_core::lane::{self, Context, Lane};
 use slated_core::retry::SiteHealth;
-use slated_model::{Attempt, Change, EventId, Failure, LaneRow, Offset, OutcomeRow};
+use slated_model::{Attempt, Change, EventId, Failure, LaneRow, Offset, OutcomeRow, Row};
 
 use super::Dispatcher;
 use crate::clock::{seed, wall_ms};
@@ -147,24 +149,40 @@ impl Dispatcher {
     }
 
     pub(super) fn read(&mut self, place: Place, after: Offset, limit: usize) {
-        if let Some((rows, through)) = self.tail.rows(after, limit) {
-            self.todo.push_back((
-                place,
-                lane::Input::Rows {
-                    after,
-                    rows,
-                    through,
-                },
-            ));
+        let known = self.tail.rows(after, limit);
+        if let Some((rows, through)) = known.or_else(|| self.pages.rows(after)) {
+            let rows = lane::Input::Rows {
+                after,
+                rows,
+                through,
+            };
+            self.todo.push_back((place, rows));
+            return;
+        }
+        if !self.pages.ask(place, after) {
             return;
         }
         let (store, back) = (self.store.clone(), self.back.clone());
         tokio::spawn(async move {
             let rows = store.rows(after, limit).await;
-            back.send(Message::Rows { place, after, rows })
+            back.send(Message::Rows { after, rows })
                 .await
                 .unwrap_or_default();
         });
+    }
+
+    /// Hands rows that were read to every lane that waits for them.
+    pub(super) fn rows(&mut self, after: Offset, rows: Vec<Row>) {
+        let rows: Vec<_> = rows.into_iter().map(Arc::new).collect();
+        let (waiting, through) = self.pages.take(after, &rows);
+        for place in waiting {
+            let rows = lane::Input::Rows {
+                after,
+                rows: rows.clone(),
+                through,
+            };
+            self.feed(place, rows);
+        }
     }
 
     pub(super) fn recall(&self, place: Place, event: EventId) {

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::daemon::journal::{Journal, Place};
 use crate::daemon::message::{Message, Question};
+use crate::daemon::pages::Pages;
 use crate::daemon::plugin::Plugin;
 use crate::daemon::tail::Tail;
 use crate::daemon::workers::Workers;
@@ -55,6 +56,7 @@ pub(crate) struct Dispatcher {
     by_worker: BTreeMap<WorkerId, (Place, Generation)>,
     journal: Journal,
     tail: Tail,
+    pages: Pages,
     /// The offset before the oldest row kept.
     log_start: Offset,
     gate: Gate,
@@ -114,6 +116,7 @@ impl Dispatcher {
             by_worker: BTreeMap::new(),
             journal: Journal::default(),
             tail: Tail::new(snapshot.log.end),
+            pages: Pages::default(),
             log_start: snapshot.log.start,
             gate: Gate::default(),
             site: Site {
@@ -165,18 +168,7 @@ impl Dispatcher {
             }
             Message::SiteRead { asked_at, high } => self.site_read(asked_at, high),
             Message::SiteDown => self.site.down = true,
-            Message::Rows { place, after, rows } => {
-                let rows: Vec<_> = rows?.into_iter().map(Arc::new).collect();
-                let through = rows.last().map_or(after, |r| r.offset);
-                self.feed(
-                    place,
-                    lane::Input::Rows {
-                        after,
-                        rows,
-                        through,
-                    },
-                );
-            }
+            Message::Rows { after, rows } => self.rows(after, rows?),
             Message::Recalled { place, event, row } => {
                 self.feed(place, lane::Input::Recalled { event, row: row? });
             }

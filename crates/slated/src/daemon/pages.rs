@@ -1,0 +1,127 @@
+//! Pages of the log that lanes behind its newest rows have read: one read serves them all.
+//!
+//! After a long stop, or at a first start in the past, every lane goes the same way through
+//! the log. Each would read and check every row of it from the store; so the pages read last are
+//! kept, and a page that is being read is waited for.
+//!
+//! Invariant: every lane that asked gets one answer to each question.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use slated_model::{Offset, Row};
+
+use super::journal::Place;
+
+/// Pages kept; of 500 rows at about a kilobyte each, some 8 MB.
+const PAGES: usize = 16;
+
+/// The pages read last, and those that are being read.
+#[derive(Debug, Default)]
+pub(crate) struct Pages {
+    /// The one used last is at the back.
+    kept: VecDeque<Page>,
+    /// Who waits for the rows after an offset.
+    asked: BTreeMap<Offset, Vec<Place>>,
+}
+
+/// All rows after one offset up to another, not empty.
+#[derive(Debug)]
+struct Page {
+    after: Offset,
+    through: Offset,
+    rows: Vec<Arc<Row>>,
+}
+
+impl Pages {
+    /// Returns rows after `after` and the offset up to which they are complete, if they are kept.
+    pub(crate) fn rows(&mut self, after: Offset) -> Option<(Vec<Arc<Row>>, Offset)> {
+        let holds = |page: &Page| page.after <= after && after < page.through;
+        let page = self.kept.remove(self.kept.iter().position(holds)?)?;
+        let first = page.rows.partition_point(|row| row.offset <= after);
+        let rows = page.rows.get(first..).unwrap_or_default().to_vec();
+        let through = page.through;
+        self.kept.push_back(page);
+        Some((rows, through))
+    }
+
+    /// Notes that a lane waits for the rows after `after`; tells whether they must be read, since
+    /// nobody else waits for them.
+    pub(crate) fn ask(&mut self, place: Place, after: Offset) -> bool {
+        let waiting = self.asked.entry(after).or_default();
+        waiting.push(place);
+        waiting.len() == 1
+    }
+
+    /// Takes the rows that were read after `after`; returns who waits for them, and up to where
+    /// they are complete.
+    pub(crate) fn take(&mut self, after: Offset, rows: &[Arc<Row>]) -> (Vec<Place>, Offset) {
+        let through = rows.last().map_or(after, |row| row.offset);
+        if !rows.is_empty() {
+            self.kept.push_back(Page {
+                after,
+                through,
+                rows: rows.to_vec(),
+            });
+            let surplus = self.kept.len().saturating_sub(PAGES);
+            self.kept.drain(..surplus);
+        }
+        (self.asked.remove(&after).unwrap_or_default(), through)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slated_model::{Event, EventId};
+
+    fn rows(offsets: impl IntoIterator<Item = u64>) -> Vec<Arc<Row>> {
+        let row = |o| Row {
+            offset: Offset(o),
+            late: false,
+            event: Event::unreadable(EventId(o), ""),
+        };
+        offsets.into_iter().map(|o| Arc::new(row(o))).collect()
+    }
+
+    fn offsets(pages: &mut Pages, after: u64) -> Option<(Vec<u64>, u64)> {
+        let (rows, through) = pages.rows(Offset(after))?;
+        Some((rows.iter().map(|r| r.offset.0).collect(), through.0))
+    }
+
+    #[test]
+    fn one_read_serves_all_who_wait_and_all_who_follow() {
+        let mut pages = Pages::default();
+        assert!(pages.ask(0, Offset(10)));
+        assert!(!pages.ask(1, Offset(10)));
+        assert!(pages.ask(2, Offset(11)), "another question");
+        let (waiting, through) = pages.take(Offset(10), &rows(11..=13));
+        assert_eq!((waiting, through), (vec![0, 1], Offset(13)));
+        assert_eq!(offsets(&mut pages, 10), Some((vec![11, 12, 13], 13)));
+        assert_eq!(offsets(&mut pages, 12), Some((vec![13], 13)));
+        assert_eq!(offsets(&mut pages, 9), None);
+        assert_eq!(offsets(&mut pages, 13), None);
+        assert!(pages.ask(0, Offset(10)), "an answered question is new");
+    }
+
+    #[test]
+    fn rows_that_are_gone_are_no_gap_in_what_is_known() {
+        let mut pages = Pages::default();
+        pages.take(Offset(0), &rows([5, 6]));
+        assert_eq!(offsets(&mut pages, 2), Some((vec![5, 6], 6)));
+        assert_eq!(pages.take(Offset(6), &[]), (vec![], Offset(6)));
+        assert_eq!(offsets(&mut pages, 6), None);
+    }
+
+    #[test]
+    fn the_page_not_used_for_longest_is_forgotten() {
+        let mut pages = Pages::default();
+        for page in 0..PAGES as u64 {
+            pages.take(Offset(page), &rows([page + 1]));
+        }
+        assert!(offsets(&mut pages, 0).is_some());
+        pages.take(Offset(1000), &rows([1001]));
+        assert!(offsets(&mut pages, 0).is_some());
+        assert!(offsets(&mut pages, 1).is_none());
+    }
+}
