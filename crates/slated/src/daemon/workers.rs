@@ -98,6 +98,11 @@ impl Workers {
         }
     }
 
+    /// Tells whether that lane is the same whatever the site says: its start is configured.
+    pub(crate) const fn starts_by_id(&self) -> bool {
+        matches!(self.config.state.new_plugins, NewPlugins::Id(_))
+    }
+
     /// Starts a process of a plugin. The id is used up either way.
     pub(crate) fn start(&mut self, plugin: &Plugin) -> (WorkerId, Result<Worker, String>) {
         self.last += 1;

@@ -1,7 +1,7 @@
 //! The dispatcher and the plugins' files: what appeared, changed, moved or is gone.
 
 use slated_core::life;
-use slated_model::{Change, LaneRow, PluginId};
+use slated_model::{Change, EventId, LaneRow, PluginId};
 
 use super::Dispatcher;
 use crate::clock::seed;
@@ -104,6 +104,9 @@ impl Dispatcher {
             // An edit while slated was down ends a hold as an edit while it runs does.
             plugin.resume_on_use |= row.content != plugin.content;
             self.open_lane(place, row, attempts, &ahead);
+        } else if plugin.lane.is_none() && self.workers.starts_by_id() {
+            // No look at the site is waited for, which could be one tick away.
+            self.place_new(place, EventId(0));
         }
         self.amend(place, |row| row.gone = false);
         if self.stopping.is_none() {
