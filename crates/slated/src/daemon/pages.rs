@@ -1,20 +1,25 @@
 //! Pages of the log that lanes behind its newest rows have read: one read serves them all.
 //!
 //! After a long stop, or at a first start in the past, every lane goes the same way through
-//! the log. Each would read and check every row of it from the store; so the pages read last are
-//! kept, and a page that is being read is waited for.
+//! the log, the quick ones far ahead. Each would read and check every row of it from the store; so
+//! pages are kept as long as lanes come for them, and a page that is being read is waited for.
 //!
 //! Invariant: every lane that asked gets one answer to each question.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use std::time::Duration;
+
+use slated_core::Mono;
 use slated_model::{Offset, Row};
 
 use super::journal::Place;
 
-/// Pages kept; of 500 rows at about a kilobyte each, some 8 MB.
-const PAGES: usize = 16;
+/// Pages kept; of 500 rows at about a kilobyte each, some 50 MB while lanes catch up.
+const PAGES: usize = 96;
+/// How long pages are kept that nobody comes for.
+const REST: Duration = Duration::from_secs(10);
 
 /// The pages read last, and those that are being read.
 #[derive(Debug, Default)]
@@ -23,6 +28,10 @@ pub(crate) struct Pages {
     kept: VecDeque<Page>,
     /// Who waits for the rows after an offset.
     asked: BTreeMap<Offset, Vec<Place>>,
+    /// Somebody came since the last [`Pages::rest`].
+    used: bool,
+    /// The last of those that found somebody had come.
+    used_at: Mono,
 }
 
 /// All rows after one offset up to another, not empty.
@@ -36,6 +45,7 @@ struct Page {
 impl Pages {
     /// Returns rows after `after` and the offset up to which they are complete, if they are kept.
     pub(crate) fn rows(&mut self, after: Offset) -> Option<(Vec<Arc<Row>>, Offset)> {
+        self.used = true;
         let holds = |page: &Page| page.after <= after && after < page.through;
         let page = self.kept.remove(self.kept.iter().position(holds)?)?;
         let first = page.rows.partition_point(|row| row.offset <= after);
@@ -43,6 +53,16 @@ impl Pages {
         let through = page.through;
         self.kept.push_back(page);
         Some((rows, through))
+    }
+
+    /// Forgets the pages once nobody has come for a while: all lanes are near the log's end, or wait
+    /// for something that takes longer than a read.
+    pub(crate) fn rest(&mut self, now: Mono) {
+        if std::mem::take(&mut self.used) {
+            self.used_at = now;
+        } else if now.since(self.used_at) >= REST {
+            self.kept = VecDeque::new();
+        }
     }
 
     /// Notes that a lane waits for the rows after `after`; tells whether they must be read, since
@@ -111,6 +131,23 @@ mod tests {
         assert_eq!(offsets(&mut pages, 2), Some((vec![5, 6], 6)));
         assert_eq!(pages.take(Offset(6), &[]), (vec![], Offset(6)));
         assert_eq!(offsets(&mut pages, 6), None);
+    }
+
+    #[test]
+    fn pages_that_nobody_comes_for_are_forgotten() {
+        let mut pages = Pages::default();
+        pages.take(Offset(0), &rows([1]));
+        let start = Mono::ZERO + Duration::from_mins(1);
+        assert!(offsets(&mut pages, 0).is_some());
+        pages.rest(start);
+        pages.rest(start + REST / 2);
+        assert!(offsets(&mut pages, 0).is_some());
+        pages.rest(start + REST);
+        pages.rest(start + REST + REST / 2);
+        assert!(offsets(&mut pages, 0).is_some(), "used since");
+        pages.rest(start + REST * 2);
+        pages.rest(start + REST * 3);
+        assert!(offsets(&mut pages, 0).is_none());
     }
 
     #[test]

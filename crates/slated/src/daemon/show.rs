@@ -28,8 +28,12 @@ impl PluginView {
             cursor: lane.map(|l| l.cursor().0),
             lag: lane.map(|l| l.cursor().until(end)),
             in_flight: lane.map_or(0, |l| l.in_flight() as u64),
+            // What a held lane waits for is not tried again by itself.
             retries: lane
-                .map(|l| l.attempts().map(RetryView::of).collect())
+                .map(|l| {
+                    let own = l.attempts().filter(|a| a.aside || l.hold().is_none());
+                    own.map(RetryView::of).collect()
+                })
                 .unwrap_or_default(),
             callbacks: worker
                 .and_then(|w| w.loaded.as_ref())

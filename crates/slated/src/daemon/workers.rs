@@ -79,6 +79,16 @@ impl Workers {
         )
     }
 
+    /// Returns the place of a plugin in the documented order: folders as configured, then file names.
+    pub(crate) fn rank(&self, plugin: &PluginId) -> (usize, String) {
+        let mut folders = self.config.plugins.folders.iter();
+        let folder = folders.position(|f| f.plugin("").folder() == plugin.folder());
+        (
+            folder.unwrap_or(usize::MAX),
+            format!("{}.py", plugin.stem()),
+        )
+    }
+
     /// Returns the lane of a plugin that has none on record (ARCHITECTURE.md, "Where a lane starts").
     pub(crate) fn first_lane(&self, plugin: &PluginId, end: Offset, high: EventId) -> LaneRow {
         let (cursor, floor) = match self.config.state.new_plugins {

@@ -18,7 +18,10 @@ impl PluginView {
             LaneRow { hold: Some(_), .. } => PluginState::Held,
             _ => PluginState::Unknown,
         };
-        let own = attempts.iter().filter(|a| a.plugin == lane.plugin);
+        let held = lane.hold.is_some();
+        let own = attempts
+            .iter()
+            .filter(|a| a.plugin == lane.plugin && (a.aside || !held));
         let newest = latest.first();
         Self {
             plugin: lane.plugin.clone(),

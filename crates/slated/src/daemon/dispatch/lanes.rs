@@ -20,14 +20,16 @@ impl Dispatcher {
             self.site.good_since = self.clock.now();
         }
         for place in 0..self.plugins.len() {
-            if self.plugins[place].lane.is_none() && asked_at >= self.plugins[place].seen_at {
+            let plugin = &self.plugins[place];
+            if plugin.lane.is_none() && !plugin.helper && asked_at >= plugin.seen_at {
                 self.place_new(place, high);
             }
         }
         self.all_lanes(&lane::Input::SiteRead);
+        self.pages.rest(self.clock.now());
     }
 
-    /// Gives a new plugin its place: what is seen from now on (design.md 2.13).
+    /// Gives a new plugin its place: what is seen from now on (ARCHITECTURE.md, "Where a lane starts").
     pub(super) fn place_new(&mut self, place: Place, high: EventId) {
         let plugin = &mut self.plugins[place];
         let end = self.tail.end();
@@ -100,7 +102,7 @@ impl Dispatcher {
                 now,
                 wall_ms: wall_ms(),
                 gate: &self.gate,
-                place,
+                place: self.line[place],
                 site,
             };
             let Some(lane) = &mut self.plugins[place].lane else {

@@ -53,6 +53,8 @@ pub(crate) struct Dispatcher {
     workers: Workers,
     back: mpsc::Sender<Message>,
     plugins: Vec<Plugin>,
+    /// The place of each in the documented order.
+    line: Vec<usize>,
     by_worker: BTreeMap<WorkerId, (Place, Generation)>,
     journal: Journal,
     tail: Tail,
@@ -113,6 +115,7 @@ impl Dispatcher {
             workers,
             back,
             plugins: Vec::new(),
+            line: Vec::new(),
             by_worker: BTreeMap::new(),
             journal: Journal::default(),
             tail: Tail::new(snapshot.log.end),
@@ -176,9 +179,10 @@ impl Dispatcher {
             Message::Files(changes) => changes.into_iter().for_each(|c| self.file(c)),
             Message::Ask(Question::Plugins(reply)) => {
                 let end = self.tail.end();
-                let views = self
-                    .plugins
-                    .iter()
+                let mut plugins: Vec<_> = self.plugins.iter().filter(|p| !p.helper).collect();
+                plugins.sort_by_key(|p| self.workers.rank(&p.id));
+                let views = plugins
+                    .into_iter()
                     .map(|p| PluginView::of(p, end))
                     .collect();
                 // A caller that went away needs no answer.
