@@ -360,7 +360,6 @@ impl Follower {
         let Seen { page, spans } = seen;
         let top = page.rows.last().map(|r| r.id).filter(|_| page.full);
         let mut events = Vec::new();
-        let mut met = Vec::new();
         for row in page.rows {
             if row.id > self.high {
                 if row.id > self.high.next() {
@@ -368,7 +367,6 @@ impl Follower {
                         .open((self.high.next(), row.id.prev()), now, true);
                 }
                 self.high = row.id;
-                met.extend(anchors::of(&row));
                 events.push((row, false));
             } else if let Some(rung) = self.ledger.fill(row.id) {
                 self.late += 1;
@@ -376,8 +374,11 @@ impl Follower {
                 events.push((row, true));
             }
         }
-        if !met.is_empty() {
-            self.anchors.append(&mut met);
+        if !events.is_empty() {
+            // Late rows too: after a small restore one may be all that tells.
+            self.anchors
+                .extend(events.iter().filter_map(|(row, _)| anchors::of(row)));
+            self.anchors.sort_by_key(|a| a.id);
             self.anchors = anchors::thin(std::mem::take(&mut self.anchors));
         }
         for span in spans {

@@ -363,6 +363,28 @@ fn an_unreadable_head_is_no_alarm_and_no_second_request() {
 }
 
 #[test]
+fn a_row_that_came_late_is_an_anchor_too() {
+    let mut story = Story::new((1..=31).filter(|id| *id != 30), Start::Latest);
+    story.poll();
+    story.site.insert(30);
+    story.tick();
+    assert_eq!(story.log, [(30, true)]);
+    // Restored to before 30 and 31; the new history took 30 again, and has no 31.
+    story.site.remove(&31);
+    story.other.extend(30..=40);
+    story.site.extend(32..=40);
+    story.tick();
+    assert!(matches!(
+        story.lost(),
+        AnchorLost::Differs {
+            id: EventId(30),
+            ..
+        }
+    ));
+    assert_eq!(story.log.len(), 1);
+}
+
+#[test]
 fn behind_a_full_page_the_head_goes_alone_and_at_once() {
     let mut story = Story::resume([10, 20, 30], state([10, 20, 30], &[(11, 19)]));
     story.poll();
@@ -399,6 +421,22 @@ fn a_failed_ride_lets_the_head_go_alone_once() {
         );
         assert!(story.tick().iter().any(ride), "after {backoff:?}");
     }
+}
+
+#[test]
+fn a_new_hole_is_observed_from_its_first_sight_on() {
+    let mut story = Story::new(1..=30, Start::Latest);
+    story.poll();
+    story.site.insert(32);
+    story.now = story.now + PACE.tick;
+    let head = story.ask();
+    story.answer(story.rows(&head));
+    // The extra look for the hole 31 fails, so the head's answer is all that showed it.
+    story.ask();
+    story.follower.failed(story.now);
+    story.tick();
+    assert_eq!(story.holes(), [(31, 31)]);
+    assert_eq!(story.follower.status().open.oldest, PACE.tick);
 }
 
 #[test]

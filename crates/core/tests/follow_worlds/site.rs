@@ -188,8 +188,12 @@ impl World {
         }
         rows
     }
+    /// Tells whether the row `id` can be read, if there is one.
+    pub(crate) fn readable(&self, id: u64) -> bool {
+        !id.is_multiple_of(self.odd)
+    }
     fn row(&self, id: u64, life: u32) -> Event {
-        if id.is_multiple_of(self.odd) {
+        if !self.readable(id) {
             return Event::unreadable(EventId(id), "{");
         }
         let head = Head {
