@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use slated_testkit::history::FaultKind;
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
 use crate::{
@@ -171,9 +172,9 @@ async fn thirty_edits_under_traffic_lose_and_double_nothing() -> Result<()> {
         .plugin(Plugin::journal("edited").callback(callback()))
         .start()
         .await?;
-    // Five bursts of six edits; traffic goes on until each burst was seen.
-    for burst in 1..=5 {
-        for n in 0..6 {
+    // Three bursts of ten edits; traffic goes on until each burst was seen.
+    for burst in 1..=3 {
+        for n in 0..10 {
             edit(&world, if n % 2 == 0 { "quick" } else { "edited" })?;
             traffic(&mut world).await?;
         }
@@ -193,6 +194,61 @@ async fn thirty_edits_under_traffic_lose_and_double_nothing() -> Result<()> {
     let verdict = world.verdict().await?;
     verdict.kept(300)?;
     assert_eq!(verdict.bodies, verdict.units, "nothing twice: {verdict}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_plugin_goes_on_with_everything() -> Result<()> {
+    let at = 1021;
+    let slow = Callback::new("f").wants(WANTED);
+    let slow = slow.sleeps(Duration::from_millis(200));
+    let fails = slow.does(Act::Network, at, Some(1));
+    let mut world = world()
+        .site(|o| o.first_event_id = 1000)
+        .setting("defaults", "attempts", "2")
+        .setting("defaults", "within", "\"15s\"")
+        .plugin(Plugin::journal("old").callback(fails))
+        .start()
+        .await?;
+    happen(world.site());
+    assert_eq!(happen(world.site()), at);
+    says(&mut world, "the plugin goes on meanwhile", 1).await?;
+    for file in ["json", "tries", "py"] {
+        let path = |name: &str| world.folder().join(format!("plugins/{name}.{file}"));
+        std::fs::rename(path("old"), path("new"))?;
+    }
+    // It is told as moved when it was away for two looks; something always is in flight.
+    let mut last = at;
+    let end = Instant::now() + LIMIT;
+    while lines(&world, "plugins/new: was plugins/old before") == 0 {
+        ensure!(Instant::now() < end, "not moved\n{}", world.log());
+        last = happen(world.site());
+        begins(&mut world, "old", last, 1).await?;
+    }
+    assert_eq!(begun(&world, "old", at)?, 1, "the retry is still to come");
+    let retries = |s: &Value| plugin(s, "new")["retries"][0]["event"] == at;
+    shows(&world, "the retry under the new name", retries).await?;
+    last = happen(world.site()).max(last);
+    begins(&mut world, "old", last, 1).await?;
+    begins(&mut world, "old", at, 2).await?;
+    let idle = |s: &Value| {
+        let new = plugin(s, "new");
+        new["lag"] == 0 && new["retries"] == serde_json::json!([]) && new["in_flight"] == 0
+    };
+    shows(&world, "nothing left to do", idle).await?;
+
+    // In the journal it keeps its old name, under which half of the records stand.
+    let verdict = world.verdict().await?;
+    assert!(verdict.units > 20, "{verdict}");
+    for kind in [
+        FaultKind::Lost,
+        FaultKind::Repeated,
+        FaultKind::Overlap,
+        FaultKind::OutOfOrder,
+    ] {
+        assert_eq!(verdict.count(kind), 0, "{verdict}");
+    }
+    assert_eq!(verdict.repeats.retried, 1, "{verdict}");
     Ok(())
 }
 

@@ -53,13 +53,6 @@ async fn trouble_is_told_once_and_waited_out() -> Result<()> {
         "broke before the answer was whole",
     )
     .await?;
-    trouble(
-        &mut world,
-        Effect::Reset { applied: false },
-        1,
-        "broke before the answer was whole",
-    )
-    .await?;
     trouble(&mut world, Effect::AuthRefused, 1, "refused: ").await?;
     assert_eq!(lines(&world, "check the script's name and its key"), 1);
 
@@ -68,7 +61,7 @@ async fn trouble_is_told_once_and_waited_out() -> Result<()> {
     world.site().add_fault(Fault::new(Effect::Empty).times(1));
     trouble_follows(&mut world, told).await?;
     world.caught_up(LIMIT).await?;
-    world.verdict().await?.kept(6)
+    world.verdict().await?.kept(5)
 }
 
 /// Another trouble on the heels of the first.

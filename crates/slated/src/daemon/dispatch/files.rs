@@ -1,42 +1,95 @@
 //! The dispatcher and the plugins' files: what appeared, changed, moved or is gone.
 
-use slated_core::life;
-use slated_model::{Change, EventId, LaneRow, PluginId};
+use slated_core::{lane, life};
+use slated_model::{Change, Discard, EventId, LaneRow, Outcome, OutcomeRow, PluginId};
 
 use super::Dispatcher;
-use crate::clock::seed;
+use crate::clock::{seed, wall_ms};
 use crate::daemon::journal::Place;
 use crate::daemon::message::FileChange;
 use crate::daemon::plugin::Plugin;
 use crate::tell::Fact;
 
+/// A plugin that was another one before, and waits for its processes to end.
+#[derive(Debug)]
+pub(super) struct Heir {
+    from: PluginId,
+    to: PluginId,
+    content: String,
+}
+
 impl Dispatcher {
     pub(super) fn file(&mut self, change: FileChange) {
-        let known = |d: &Self, id: &PluginId| d.plugins.iter().position(|p| p.id == *id);
         match change {
             FileChange::Appeared {
                 plugin,
                 content,
                 from,
-            } => {
-                let place = known(self, &plugin).unwrap_or_else(|| self.new_plugin(&plugin));
-                if let Some(from) = from {
-                    self.take_over(&from, &plugin);
-                }
-                self.load(place, content, "appeared");
-            }
+            } => self.appear(plugin, content, from),
             FileChange::Changed { plugin, content } => {
-                if let Some(place) = known(self, &plugin) {
+                if let Some(heir) = self.heirs.iter_mut().find(|h| h.to == plugin) {
+                    heir.content = content;
+                } else if let Some(place) = self.place_of(&plugin) {
                     self.load(place, content, "changed");
                 }
             }
             FileChange::Touched { plugin } => {
-                if let Some(place) = known(self, &plugin) {
+                if let Some(place) = self.place_of(&plugin) {
                     let content = self.plugins[place].content.clone();
                     self.load(place, content, "was touched");
                 }
             }
-            FileChange::Gone { plugin } => self.vanish(&plugin),
+            FileChange::Gone { plugin } => {
+                // One that has inherited nothing yet leaves the lane where it is.
+                if let Some(i) = self.heirs.iter().position(|h| h.to == plugin) {
+                    let heir = self.heirs.swap_remove(i);
+                    self.vanish(&heir.from);
+                } else {
+                    self.vanish(&plugin);
+                }
+            }
+        }
+    }
+
+    fn place_of(&self, id: &PluginId) -> Option<Place> {
+        self.plugins.iter().position(|p| p.id == *id)
+    }
+
+    fn appear(&mut self, plugin: PluginId, content: String, from: Option<PluginId>) {
+        let Some(from) = from else {
+            let place = self.place_of(&plugin);
+            let place = place.unwrap_or_else(|| self.new_plugin(&plugin));
+            return self.load(place, content, "appeared");
+        };
+        // Moved on before it had inherited.
+        if let Some(heir) = self.heirs.iter_mut().find(|h| h.to == from) {
+            (heir.to, heir.content) = (plugin, content);
+            return;
+        }
+        let old = self.place_of(&from);
+        self.heirs.push(Heir {
+            from,
+            to: plugin,
+            content,
+        });
+        if let Some(place) = old {
+            self.live(place, life::Input::Vanished);
+        }
+        self.inherit();
+    }
+
+    /// Lets plugins go on where those they were moved from stood, once these have finished what
+    /// they were sent: until then the record stands as it is, and a start would find the move anew.
+    pub(super) fn inherit(&mut self) {
+        let ready = |d: &Self, heir: &Heir| {
+            let old = d.plugins.iter().find(|p| p.id == heir.from);
+            old.is_none_or(|p| p.workers.is_empty())
+        };
+        while let Some(i) = self.heirs.iter().position(|heir| ready(self, heir)) {
+            let Heir { from, to, content } = self.heirs.swap_remove(i);
+            let place = self.place_of(&to).unwrap_or_else(|| self.new_plugin(&to));
+            self.take_over(&from, &to);
+            self.load(place, content, "appeared");
         }
     }
 
@@ -58,16 +111,22 @@ impl Dispatcher {
 
     /// A plugin was moved or renamed: the new one goes on where the old one stood.
     pub(super) fn take_over(&mut self, from: &PluginId, to: &PluginId) {
-        let live = self
-            .plugins
-            .iter()
-            .find(|p| p.id == *from)
-            .and_then(|p| Some(p.lane.as_ref()?.row()));
-        let row = live.or_else(|| self.recorded.get(from).map(|(row, ..)| row.clone()));
+        let old = self.place_of(from);
+        if let Some(place) = old {
+            // Its attempts learn how much of their back-off went by.
+            self.feed(place, lane::Input::Close);
+        }
+        let live = old.and_then(|place| self.plugins[place].lane.as_ref());
+        let live = live.map(|lane| (lane.row(), lane.attempts().cloned().collect(), Vec::new()));
+        let found = live.or_else(|| self.recorded.get(from).cloned());
         self.vanish(from);
-        let Some(row) = row.filter(|_| !self.recorded.contains_key(to)) else {
+        let Some((row, mut attempts, mut ahead)) =
+            found.filter(|_| !self.recorded.contains_key(to))
+        else {
             return;
         };
+        // A hold ends, so the event that failed begins anew.
+        attempts.retain(|attempt| attempt.aside || row.hold.is_none());
         let row = LaneRow {
             plugin: to.clone(),
             hold: None,
@@ -75,12 +134,36 @@ impl Dispatcher {
             ..row
         };
         self.journal.note(Change::Lane(row.clone()));
+        // It may have stood there before, and further back.
+        self.journal.note(Change::Cursor {
+            plugin: to.clone(),
+            cursor: row.cursor,
+        });
+        for attempt in &mut attempts {
+            self.journal.note(Change::Outcome(OutcomeRow {
+                plugin: from.clone(),
+                callback: attempt.callback.clone(),
+                event: attempt.event,
+                attempt: attempt.failed,
+                outcome: Outcome::Discarded {
+                    reason: Discard::Person {
+                        reason: format!("moved to {to}"),
+                    },
+                },
+                at_ms: wall_ms(),
+            }));
+            attempt.plugin = to.clone();
+            self.journal.note(Change::Attempt(attempt.clone()));
+        }
+        for outcome in &mut ahead {
+            outcome.plugin = to.clone();
+            self.journal.note(Change::Outcome(outcome.clone()));
+        }
         self.teller.tell(Fact::PluginMoved {
             from: from.clone(),
             to: to.clone(),
         });
-        self.recorded
-            .insert(to.clone(), (row, Vec::new(), Vec::new()));
+        self.recorded.insert(to.clone(), (row, attempts, ahead));
     }
 
     pub(super) fn new_plugin(&mut self, id: &PluginId) -> Place {

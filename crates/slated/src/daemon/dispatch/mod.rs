@@ -35,6 +35,7 @@ use crate::daemon::tail::Tail;
 use crate::daemon::workers::Workers;
 use crate::tell::{Fact, Teller};
 use crate::view::PluginView;
+use files::Heir;
 
 /// How long a clean stop lets callbacks in flight finish (config.md).
 const CLEAN_STOP: Duration = Duration::from_secs(30);
@@ -66,6 +67,8 @@ pub(crate) struct Dispatcher {
     stopping: Option<Mono>,
     /// What stands on record of plugins that were not seen yet.
     recorded: BTreeMap<PluginId, (LaneRow, Vec<Attempt>, Vec<OutcomeRow>)>,
+    /// Plugins that were moved, and wait for their old processes.
+    heirs: Vec<Heir>,
     /// Inputs for lanes that came up while others were handled.
     todo: VecDeque<(Place, lane::Input)>,
 }
@@ -128,6 +131,7 @@ impl Dispatcher {
             },
             stopping: None,
             recorded,
+            heirs: Vec::new(),
             todo: VecDeque::new(),
         }
     }

@@ -205,6 +205,7 @@ impl Dispatcher {
             self.feed(place, lane::Input::Gone { verdict });
         }
         self.live(place, life::Input::Exited { generation });
+        self.inherit();
     }
 }
 
