@@ -53,6 +53,9 @@ pub struct Record {
     pub deaths: u32,
     /// Time since its first failure.
     pub since: Duration,
+    /// Time since the lane's callbacks began to fail on account of the site, none having finished
+    /// since. The follower may notice an outage later than a callback does.
+    pub without_site: Duration,
 }
 
 /// How the site looks to the follower.
@@ -75,7 +78,8 @@ pub enum Decision {
     GiveUp,
 }
 
-/// A callback that fails on account of a site which has been well for so long is at fault itself.
+/// A callback that goes on failing for so long on account of a site which was well for as long is
+/// at fault itself.
 const SITE_IS_WELL: Duration = Duration::from_mins(5);
 /// No attempt follows faster: a failing service is not hammered.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
@@ -100,7 +104,9 @@ impl Policy {
         let by_site = failure.cause == Some(Cause::Site);
         match site {
             SiteHealth::Down if transient => return Decision::AwaitSite,
-            SiteHealth::WellFor(time) if transient && by_site && time < SITE_IS_WELL => {
+            SiteHealth::WellFor(time)
+                if transient && by_site && time.min(record.without_site) < SITE_IS_WELL =>
+            {
                 return Decision::AwaitSite;
             }
             _ => {}
@@ -165,6 +171,7 @@ mod tests {
             failed,
             deaths,
             since: Duration::ZERO,
+            without_site: Duration::from_mins(6),
         };
         policy.decide(failure, record, site, &mut Dice::new(1))
     }
@@ -231,6 +238,32 @@ mod tests {
         }
     }
 
+    /// The follower asks every two seconds, a callback may ask in between: the first to meet an
+    /// outage is no less innocent than the ones after it.
+    #[test]
+    fn the_first_callback_to_meet_an_outage_waits_too() {
+        let policy = Policy {
+            worth: Worth::None,
+            ..policy()
+        };
+        let failure = failure(FailureKind::Raised, Some(Cause::Site));
+        let well = SiteHealth::WellFor(Duration::from_hours(1));
+        for (minutes, expected) in [
+            (0, Decision::AwaitSite),
+            (4, Decision::AwaitSite),
+            (5, Decision::GiveUp),
+        ] {
+            let record = Record {
+                failed: 1,
+                deaths: 0,
+                since: Duration::ZERO,
+                without_site: Duration::from_mins(minutes),
+            };
+            let got = policy.decide(&failure, record, well, &mut Dice::new(1));
+            assert_eq!(got, expected, "after {minutes} minutes");
+        }
+    }
+
     #[test]
     fn all_attempts_fit_their_time() {
         let p = policy();
@@ -250,6 +283,7 @@ mod tests {
             failed: 2,
             deaths: 0,
             since: Duration::from_secs(890),
+            without_site: Duration::ZERO,
         };
         let net = failure(FailureKind::Raised, Some(Cause::Transient));
         let site = SiteHealth::WellFor(Duration::ZERO);

@@ -10,7 +10,7 @@ use slated_model::{
 use super::aside::Aside;
 use super::input::{Effect, Note, Reply, Verdict};
 use super::trial::Trial;
-use super::{Context, Lane, SiteWait};
+use super::{Context, Lane, SiteStage, SiteWait};
 use crate::retry::{Decision, OnError};
 
 /// The unit an answer is about.
@@ -157,12 +157,16 @@ impl Lane {
         // process anyway. An attempt aside stays aside.
         let stops = self.spec(&unit.callback).is_none_or(|c| c.stop_on_error);
         let in_place = !unit.aside && (stops || failure.kind == FailureKind::Death);
+        let without_site = self
+            .site_wait
+            .map_or(Duration::ZERO, |w| at.now.since(w.since));
+        let record = trial.record(without_site);
         match self
             .policy
-            .decide(&failure, trial.record(), at.site, &mut self.dice)
+            .decide(&failure, record, at.site, &mut self.dice)
         {
             Decision::AwaitSite => {
-                self.await_site();
+                self.await_site(at);
                 out.push(Effect::Tell(Note::AwaitsSite {
                     event: unit.event,
                     callback: unit.callback.clone(),
@@ -344,12 +348,15 @@ impl Lane {
         self.turn += 1;
     }
 
-    fn await_site(&mut self) {
-        let tries = match self.site_wait {
-            None => 0,
-            Some(SiteWait::ForRead { tries }) => tries,
-            Some(SiteWait::Until { tries, .. } | SiteWait::Trying { tries }) => tries + 1,
-        };
-        self.site_wait = Some(SiteWait::ForRead { tries });
+    fn await_site(&mut self, at: Context<'_>) {
+        let wait = self.site_wait.get_or_insert(SiteWait {
+            since: at.now,
+            tries: 0,
+            stage: SiteStage::ForRead,
+        });
+        if !matches!(wait.stage, SiteStage::ForRead) {
+            wait.tries += 1;
+            wait.stage = SiteStage::ForRead;
+        }
     }
 }

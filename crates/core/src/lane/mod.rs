@@ -65,15 +65,25 @@ pub struct Context<'a> {
     pub site: SiteHealth,
 }
 
-/// How a lane waits for a site that was down for one of its callbacks.
+/// How a lane waits for a site that was down for one of its callbacks. It lasts until a callback
+/// finishes.
 #[derive(Clone, Copy, Debug)]
-enum SiteWait {
-    /// For the follower's next good read.
-    ForRead { tries: u32 },
-    /// A little longer, so that not all lanes fall upon a site that just came back.
-    Until { tries: u32, due: Mono },
-    /// No more: the callback is being tried again.
-    Trying { tries: u32 },
+struct SiteWait {
+    /// When the first callback failed so.
+    since: Mono,
+    /// How often one was tried again in vain.
+    tries: u32,
+    stage: SiteStage,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum SiteStage {
+    /// Waits for the follower's next good read.
+    ForRead,
+    /// Waits a little longer, so that not all lanes fall upon a site that just came back.
+    Until(Mono),
+    /// The callback is being tried again.
+    Trying,
 }
 
 /// The lane of one plugin.
@@ -221,10 +231,10 @@ impl Lane {
         if !self.may_send() {
             return flush;
         }
-        let sends = match self.site_wait {
-            Some(SiteWait::ForRead { .. }) => None,
-            Some(SiteWait::Until { due, .. }) => Some(due),
-            Some(SiteWait::Trying { .. }) | None => {
+        let sends = match self.site_wait.map(|w| w.stage) {
+            Some(SiteStage::ForRead) => None,
+            Some(SiteStage::Until(due)) => Some(due),
+            Some(SiteStage::Trying) | None => {
                 let asides = self
                     .aside
                     .values()
@@ -259,10 +269,10 @@ impl Lane {
     }
     /// Tells whether the lane waits for the site, on account of a callback that needs it.
     pub const fn awaits_site(&self) -> bool {
-        matches!(
-            self.site_wait,
-            Some(SiteWait::ForRead { .. } | SiteWait::Until { .. })
-        )
+        match self.site_wait {
+            Some(wait) => matches!(wait.stage, SiteStage::ForRead | SiteStage::Until(_)),
+            None => false,
+        }
     }
     /// Returns why the lane waits for a person, if it does.
     pub const fn hold(&self) -> Option<&HoldRow> {
@@ -358,25 +368,25 @@ impl Lane {
 
     /// Takes a good read of the follower as a sign that callbacks may reach the site again.
     fn site_read(&mut self, at: Context<'_>) {
-        if let Some(SiteWait::ForRead { tries }) = self.site_wait {
-            let longest = Duration::from_secs(1 << tries.min(5));
-            self.site_wait = Some(SiteWait::Until {
-                tries,
-                due: at.now + self.dice.spread(longest, 0.0),
-            });
+        if let Some(wait) = &mut self.site_wait
+            && matches!(wait.stage, SiteStage::ForRead)
+        {
+            let longest = Duration::from_secs(1 << wait.tries.min(5));
+            wait.stage = SiteStage::Until(at.now + self.dice.spread(longest, 0.0));
         }
     }
 
     fn site_is_back(&mut self, at: Context<'_>) -> bool {
-        match self.site_wait {
-            Some(SiteWait::ForRead { .. }) => false,
-            Some(SiteWait::Until { due, .. }) if at.now < due => false,
-            Some(SiteWait::Until { tries, .. }) => {
-                self.site_wait = Some(SiteWait::Trying { tries });
-                true
-            }
-            Some(SiteWait::Trying { .. }) | None => true,
+        let Some(wait) = &mut self.site_wait else {
+            return true;
+        };
+        match wait.stage {
+            SiteStage::ForRead => return false,
+            SiteStage::Until(due) if at.now < due => return false,
+            SiteStage::Until(_) => wait.stage = SiteStage::Trying,
+            SiteStage::Trying => {}
         }
+        true
     }
 
     /// Counts an event as in flight until its last record is durable.

@@ -445,6 +445,25 @@ fn a_site_that_is_down_holds_nobody() {
     assert_eq!(w.disk.outcomes.len(), 4);
 }
 
+/// Under a `.conf` nothing is tried again, and the follower may not have noticed yet.
+#[test]
+fn a_site_that_only_the_callback_finds_down_is_waited_for_until_it_is_surely_well() {
+    let mut w = World::new(vec![spec(0, "f", "A", true)], &["A"]);
+    w.lane.policy.worth = Worth::None;
+    w.site = SiteHealth::WellFor(Duration::from_hours(1));
+    let begun = w.now;
+    while w.lane.hold().is_none() {
+        w.fail(Some(Cause::Site), true);
+        w.step(Input::SiteRead);
+        w.pass(Duration::from_secs(40));
+    }
+    let waited = w.now.since(begun);
+    assert!(
+        waited >= Duration::from_mins(5) && waited < Duration::from_mins(7),
+        "{waited:?}"
+    );
+}
+
 #[test]
 fn three_deaths_over_one_event_are_a_hold_or_a_dead_letter() {
     for (stop, held) in [(true, true), (false, false)] {

@@ -65,8 +65,9 @@ impl Trial {
         }
     }
 
-    pub(super) fn record(&self) -> Record {
+    pub(super) fn record(&self, without_site: Duration) -> Record {
         Record {
+            without_site,
             failed: self.attempt.failed,
             deaths: self.attempt.deaths,
             since: Duration::from_millis(self.attempt.since_ms),
