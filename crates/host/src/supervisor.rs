@@ -20,8 +20,10 @@ use crate::stderr::Kept;
 use crate::tracker::Tracker;
 use crate::{CallbackSpec, End, Exit, Report, Why};
 
-/// How many orders wait, and how many frames are in flight at most. Above any window.
-pub(crate) const ORDERS: usize = 64;
+/// No worker is sent further ahead.
+const WINDOW: u32 = 64;
+/// How many orders wait, and how many frames are in flight at most.
+pub(crate) const ORDERS: usize = WINDOW as usize;
 /// How long the pipes are read on after the process's end, which others may hold open.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How long a stack dump of a call that is only slow may take.
@@ -361,7 +363,8 @@ impl Supervisor {
             window: ready
                 .window
                 .unwrap_or(self.window)
-                .clamp(1, self.window.max(1)),
+                .clamp(1, self.window.max(1))
+                .min(WINDOW),
             sha256: ready.sha256,
         })
     }

@@ -50,6 +50,32 @@ pub struct LaneRow {
     pub gone: bool,
     /// SHA-256 of the content that ran last, in hex; empty if none did.
     pub content: String,
+    /// When that file was modified, in nanoseconds since 1970; 0 if none ran.
+    pub mtime_ns: i64,
+    /// Rows that a person let it skip: after the first offset of a pair, up to the second.
+    pub skipped: Vec<(Offset, Offset)>,
+    /// The plugin that goes on in its place since its file was moved or renamed.
+    pub moved_to: Option<PluginId>,
+}
+
+impl LaneRow {
+    /// Makes the lane of a plugin that stands at `cursor` and of which nothing else is known.
+    pub const fn new(plugin: PluginId, cursor: Offset) -> Self {
+        Self {
+            plugin,
+            cursor,
+            floor: None,
+            owed: Vec::new(),
+            in_line_from: Offset(0),
+            hold: None,
+            stopped: false,
+            gone: false,
+            content: String::new(),
+            mtime_ns: 0,
+            skipped: Vec::new(),
+            moved_to: None,
+        }
+    }
 }
 
 /// Why a lane is held. An edit, a touch or a person ends it.

@@ -25,17 +25,7 @@ fn plugin(n: u64) -> PluginId {
 }
 
 fn lane(n: u64) -> LaneRow {
-    LaneRow {
-        plugin: plugin(n),
-        cursor: Offset(0),
-        floor: None,
-        owed: Vec::new(),
-        in_line_from: Offset(0),
-        hold: None,
-        stopped: false,
-        gone: false,
-        content: String::new(),
-    }
+    LaneRow::new(plugin(n), Offset(0))
 }
 
 fn cursor(n: u64, at: u64) -> Change {

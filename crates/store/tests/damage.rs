@@ -40,17 +40,7 @@ async fn state() -> TempDir {
         },
     };
     store.append(append).await.unwrap();
-    let lane = LaneRow {
-        plugin: plugin(),
-        cursor: Offset(1),
-        floor: None,
-        owed: Vec::new(),
-        in_line_from: Offset(0),
-        hold: None,
-        stopped: false,
-        gone: false,
-        content: String::new(),
-    };
+    let lane = LaneRow::new(plugin(), Offset(1));
     let outcome = OutcomeRow {
         plugin: plugin(),
         callback: CallbackId::new("f", 1),

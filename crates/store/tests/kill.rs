@@ -116,17 +116,7 @@ async fn lane(store: &Sqlite, n: usize) -> Offset {
     if let Some(lane) = lanes.iter().find(|lane| lane.plugin == plugin(n)) {
         return lane.cursor;
     }
-    let row = LaneRow {
-        plugin: plugin(n),
-        cursor: Offset(0),
-        floor: None,
-        owed: Vec::new(),
-        in_line_from: Offset(0),
-        hold: None,
-        stopped: false,
-        gone: false,
-        content: String::new(),
-    };
+    let row = LaneRow::new(plugin(n), Offset(0));
     store.record(vec![Change::Lane(row)]).await.unwrap();
     Offset(0)
 }

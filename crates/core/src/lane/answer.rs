@@ -180,7 +180,8 @@ impl Lane {
             Decision::Again(wait) => {
                 Some(self.again(at, unit, trial, wait, in_place, failure, out))
             }
-            Decision::GiveUp if stops && !unit.aside => {
+            // No edit mends an event that cannot be handed over: it holds nobody.
+            Decision::GiveUp if stops && !unit.aside && failure.kind != FailureKind::Unreadable => {
                 Some(self.hold_at(unit, trial, failure, out))
             }
             Decision::GiveUp => Some(self.give_up(at, unit, trial.attempt.failed, failure, out)),

@@ -257,6 +257,10 @@ impl Lane {
             ..self.row.clone()
         }
     }
+    /// Returns what is on record about the lane itself; its cursor may be behind.
+    pub const fn record_row(&self) -> &LaneRow {
+        &self.row
+    }
     /// Returns the offset below which everything is finished, or tried aside.
     pub fn cursor(&self) -> Offset {
         self.work

@@ -75,17 +75,7 @@ fn plugin() -> PluginId {
 }
 
 fn lane_row() -> LaneRow {
-    LaneRow {
-        plugin: plugin(),
-        cursor: Offset(0),
-        floor: None,
-        owed: Vec::new(),
-        in_line_from: Offset(0),
-        hold: None,
-        stopped: false,
-        gone: false,
-        content: String::new(),
-    }
+    LaneRow::new(plugin(), Offset(0))
 }
 
 fn policy() -> Policy {
@@ -542,6 +532,22 @@ fn an_unreadable_row_is_a_dead_letter_and_the_stream_goes_on() {
         Some(Outcome::DeadLetter { .. })
     ));
     assert_eq!((w.runs_of(101), w.runs_of(102), w.runs_of(103)), (1, 0, 1));
+}
+
+#[test]
+fn an_event_that_cannot_be_handed_over_holds_nobody() {
+    let mut w = World::new(vec![spec(0, "f", "A", true)], &["A", "A"]);
+    let failure = failure(FailureKind::Unreadable, None);
+    w.run(Reply::Failed {
+        failure,
+        stop: false,
+    });
+    assert!(matches!(
+        w.outcome(101, "f"),
+        Some(Outcome::DeadLetter { .. })
+    ));
+    assert!(w.fine().is_some() && w.lane.hold().is_none());
+    assert!(w.disk.attempts.is_empty());
 }
 
 #[test]

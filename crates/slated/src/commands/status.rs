@@ -63,6 +63,9 @@ fn show(status: &StatusView) {
     if let Some(trouble) = &site.trouble {
         out::line(format!("         {}", trouble.red()));
     }
+    if let Some(hint) = &site.hint {
+        out::line(format!("         hint: {hint}"));
+    }
     let holes = &site.holes;
     out::line(format!(
         "head     event {}{caught_up}; {} open holes ({} ids), {} left to the audit; {} late",
@@ -140,7 +143,7 @@ const fn site_colour(state: SiteState) -> Color {
     match state {
         SiteState::Ok => Color::Green,
         SiteState::Unknown | SiteState::Starting => Color::Yellow,
-        SiteState::Down | SiteState::AnchorLost => Color::Red,
+        SiteState::Down | SiteState::Refused | SiteState::AnchorLost => Color::Red,
     }
 }
 

@@ -14,7 +14,7 @@ use slated_model::{LaneRow, PluginId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::message::{FileChange, Message};
+use super::message::{FileChange, Message, Text};
 use crate::clock::Clock;
 use crate::error::CommandError;
 use crate::tell::{Fact, Teller};
@@ -85,32 +85,41 @@ impl Scanner {
                     effects.extend(self.scan.hashed(self.clock.now(), &plugin, stamp, content));
                 }
                 Effect::Appeared {
-                    plugin, content, ..
+                    plugin,
+                    content,
+                    mtime_ns,
                 } => {
                     changes.push(FileChange::Appeared {
                         plugin,
-                        content: content.0,
+                        text: text(content, mtime_ns),
                         from: None,
                     });
                 }
                 Effect::Moved {
-                    from, to, content, ..
+                    from,
+                    to,
+                    content,
+                    mtime_ns,
                 } => {
                     changes.push(FileChange::Appeared {
                         plugin: to,
-                        content: content.0,
+                        text: text(content, mtime_ns),
                         from: Some(from),
                     });
                 }
                 Effect::Changed {
-                    plugin, content, ..
+                    plugin,
+                    content,
+                    mtime_ns,
                 } => {
                     changes.push(FileChange::Changed {
                         plugin,
-                        content: content.0,
+                        text: text(content, mtime_ns),
                     });
                 }
-                Effect::Touched { plugin, .. } => changes.push(FileChange::Touched { plugin }),
+                Effect::Touched { plugin, mtime_ns } => {
+                    changes.push(FileChange::Touched { plugin, mtime_ns });
+                }
                 Effect::Gone { plugin } => changes.push(FileChange::Gone { plugin }),
                 Effect::FileUnreadable { plugin, reason } => {
                     self.teller.tell(Fact::FileUnreadable {
@@ -143,6 +152,13 @@ impl Scanner {
 
     fn path(&self, plugin: &PluginId) -> PathBuf {
         file_of(&self.folders, plugin)
+    }
+}
+
+fn text(content: Content, mtime_ns: i64) -> Text {
+    Text {
+        sha256: content.0,
+        mtime_ns,
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct IntakeStatus {
     /// The ledger in figures.
     pub(crate) follow: Status,
     /// Why the site cannot be read, if it cannot.
-    pub(crate) trouble: Option<String>,
+    pub(crate) trouble: Option<Trouble>,
     /// When the site was last read, in milliseconds since 1970.
     pub(crate) read_at_ms: Option<i64>,
     /// Requests made since the start.
@@ -49,7 +49,7 @@ pub(crate) struct Intake {
     pub(crate) pace: Pace,
     pub(crate) backoff: Backoff,
     /// Why the site could not be read the last time.
-    pub(crate) trouble: Option<String>,
+    pub(crate) trouble: Option<Trouble>,
 }
 
 /// How long a full disk is left alone before the next try.
@@ -140,13 +140,13 @@ impl Intake {
     /// Tells of trouble once, and again when its reason changes; then waits.
     async fn back_off(&mut self, trouble: Trouble) {
         self.inform(Message::SiteDown).await;
-        if self.trouble.as_deref() != Some(trouble.text.as_str()) {
+        if self.trouble.as_ref() != Some(&trouble) {
             self.teller.tell(Fact::SiteFailed {
                 error: trouble.text.clone(),
                 hint: trouble.hint,
-                refused: trouble.refused,
+                refused: trouble.needs_person,
             });
-            self.trouble = Some(trouble.text);
+            self.trouble = Some(trouble);
         }
         let trouble = self.trouble.clone();
         self.status.send_modify(|s| s.trouble = trouble);
@@ -252,10 +252,14 @@ impl Intake {
 }
 
 /// Why the site could not be read.
-struct Trouble {
-    text: String,
-    hint: Option<&'static str>,
-    refused: bool,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    pub(crate) text: String,
+    pub(crate) hint: Option<&'static str>,
+    /// The site answered, and said no.
+    pub(crate) refused: bool,
+    /// Waiting alone does not help.
+    needs_person: bool,
 }
 
 impl Trouble {
@@ -264,6 +268,7 @@ impl Trouble {
             text: format!("{url} was not understood: {disorder}"),
             hint: None,
             refused: false,
+            needs_person: false,
         }
     }
 }
@@ -273,7 +278,8 @@ impl From<slated_site::Error> for Trouble {
         Self {
             text: error.to_string(),
             hint: Some(error.hint()),
-            refused: !error.is_down(),
+            refused: matches!(error, slated_site::Error::Refused { .. }),
+            needs_person: !error.is_down(),
         }
     }
 }

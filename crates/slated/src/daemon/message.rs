@@ -43,19 +43,28 @@ pub(crate) enum Question {
     Plugins(oneshot::Sender<(Vec<PluginView>, LogEnd)>),
 }
 
+/// A plugin's file as it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Text {
+    /// SHA-256 of its content, in hex; empty if it was not read yet.
+    pub(crate) sha256: String,
+    /// When it was modified, in nanoseconds since 1970.
+    pub(crate) mtime_ns: i64,
+}
+
 /// A change of a plugin's file, as the dispatcher hears of it.
 #[derive(Clone, Debug)]
 pub(crate) enum FileChange {
     /// It is there; `from` if it was another plugin's before.
     Appeared {
         plugin: PluginId,
-        content: String,
+        text: Text,
         from: Option<PluginId>,
     },
     /// It has another content.
-    Changed { plugin: PluginId, content: String },
+    Changed { plugin: PluginId, text: Text },
     /// It was touched.
-    Touched { plugin: PluginId },
+    Touched { plugin: PluginId, mtime_ns: i64 },
     /// It is gone.
     Gone { plugin: PluginId },
 }
@@ -66,7 +75,7 @@ impl FileChange {
         match self {
             Self::Appeared { plugin, .. }
             | Self::Changed { plugin, .. }
-            | Self::Touched { plugin }
+            | Self::Touched { plugin, .. }
             | Self::Gone { plugin } => plugin,
         }
     }

@@ -11,15 +11,16 @@ use slated_host::Handle;
 use slated_model::{CallbackId, EventId, PluginId};
 
 use crate::clock::wall_ms;
+use crate::daemon::message::Text;
 use crate::tell::Fact;
-use crate::view::{ErrorView, LastView, PluginState};
+use crate::view::{self, ErrorView, LastView, PluginState};
 
 /// One plugin, from when its file is first seen.
 pub(crate) struct Plugin {
     pub(crate) id: PluginId,
     pub(crate) file: PathBuf,
-    /// SHA-256 of the file's content, in hex.
-    pub(crate) content: String,
+    /// The file as it was last read.
+    pub(crate) text: Text,
     pub(crate) settings: PluginSettings,
     pub(crate) life: Life,
     /// `None` until its place in the log is known.
@@ -46,8 +47,8 @@ pub(crate) struct Worker {
     pub(crate) handle: Option<Handle>,
     pub(crate) pid: Option<u32>,
     pub(crate) runtime: String,
-    /// The content it was started for.
-    pub(crate) content: String,
+    /// The file it was started for.
+    pub(crate) text: Text,
     /// What it registered, and how many events it takes ahead, once it is ready.
     pub(crate) loaded: Option<Loaded>,
 }
@@ -96,7 +97,7 @@ impl Plugin {
         Self {
             id,
             file,
-            content: String::new(),
+            text: Text::default(),
             life: Life::new(broken_edit, reload, seed),
             settings,
             lane: None,
@@ -140,10 +141,43 @@ impl Plugin {
             life::State::Broken => PluginState::Broken,
             life::State::Starting | life::State::Running if self.holds() => PluginState::Held,
             life::State::Starting => PluginState::Starting,
-            life::State::Running if self.lane.as_ref().is_some_and(Lane::awaits_site) => {
-                PluginState::Waiting
+            life::State::Running => match &self.lane {
+                None => PluginState::Starting,
+                Some(lane) if lane.awaits_site() => PluginState::Waiting,
+                Some(_) => PluginState::Running,
+            },
+        }
+    }
+
+    /// Says in a line why it is not running, or that its new code does not load.
+    pub(crate) fn why(&self) -> Option<String> {
+        let last = || self.last_error.as_ref().map(|e| e.error.clone());
+        let stem = self.id.stem();
+        if let Some(broken) = &self.broken {
+            return Some(broken.place.clone());
+        }
+        match self.state() {
+            PluginState::Starting if self.used.is_some() => {
+                Some("waits for the first answer of the site, which says where it begins".into())
             }
-            life::State::Running => PluginState::Running,
+            PluginState::Starting => last(),
+            PluginState::Waiting => last().map(|e| format!("the site is down: {e}")),
+            PluginState::Held => self.lane.as_ref()?.hold().map(view::hold),
+            PluginState::Quarantined => {
+                let last = last().map(|e| format!("; the last time: {e}"));
+                Some(format!(
+                    "its process died too often{}. Edit or touch its file, or `slated plugin resume {stem}`",
+                    last.unwrap_or_default()
+                ))
+            }
+            PluginState::Stopped if self.lane.as_ref().is_some_and(|l| l.record_row().stopped) => {
+                Some(format!(
+                    "stopped by a person; `slated plugin resume {stem}` starts it"
+                ))
+            }
+            PluginState::Stopped => Some("slated is stopping".into()),
+            PluginState::Gone => Some(view::GONE.into()),
+            PluginState::Broken | PluginState::Running | PluginState::Unknown => None,
         }
     }
 
@@ -280,5 +314,31 @@ impl Plugin {
             error,
             at_ms: wall_ms(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use life::Input;
+
+    #[test]
+    fn a_quarantine_says_what_it_died_of_and_what_ends_it() {
+        let id = PluginId::new("plugins", "notes");
+        let settings = PluginSettings::default();
+        let mut plugin = Plugin::new(id, "plugins/notes.py".into(), settings, 1, Mono::ZERO);
+        let mut now = Mono::ZERO;
+        plugin.life.step(now, Input::Load);
+        for generation in 1..=6 {
+            plugin.note_error(None, None, "its process died (signal 11)".into());
+            plugin.life.step(now, Input::Exited { generation });
+            now = now + std::time::Duration::from_secs(30);
+            plugin.life.step(now, Input::Tick);
+        }
+        assert_eq!(plugin.state(), PluginState::Quarantined);
+        let why = plugin.why().unwrap_or_default();
+        for words in ["signal 11", "slated plugin resume notes"] {
+            assert!(why.contains(words), "{why}");
+        }
     }
 }

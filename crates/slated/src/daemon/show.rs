@@ -1,11 +1,10 @@
 //! How a running daemon shows: its plugins and its site in the shapes of `view`.
 
-use slated_core::lane::Lane;
 use slated_model::Offset;
 
 use super::intake::IntakeStatus;
 use super::plugin::Plugin;
-use crate::view::{self, CallbackView, HolesView, PluginView, RetryView, SiteState, SiteView};
+use crate::view::{CallbackView, HolesView, PluginView, RetryView, SiteState, SiteView};
 
 impl PluginView {
     /// Describes a plugin of a running daemon.
@@ -15,12 +14,11 @@ impl PluginView {
             .and_then(|g| plugin.workers.get(&g))
             .or_else(|| plugin.workers.values().next());
         let lane = plugin.lane.as_ref();
-        let hold = lane.and_then(Lane::hold).map(view::hold);
         let broken = plugin.broken.as_ref();
         Self {
             plugin: plugin.id.clone(),
             state: plugin.state(),
-            why: broken.map(|b| b.place.clone()).or(hold),
+            why: plugin.why(),
             traceback: broken.map(|b| b.traceback.clone()),
             file: Some(plugin.file.display().to_string()),
             pid: worker.and_then(|w| w.pid),
@@ -59,6 +57,7 @@ impl SiteView {
         let follow = &status.follow;
         let state = match (&follow.lost, &status.trouble, status.read_at_ms) {
             (Some(_), ..) => SiteState::AnchorLost,
+            (None, Some(trouble), _) if trouble.refused => SiteState::Refused,
             (None, Some(_), _) => SiteState::Down,
             (None, None, None) => SiteState::Starting,
             (None, None, Some(_)) => SiteState::Ok,
@@ -66,11 +65,14 @@ impl SiteView {
         Self {
             url: url.into(),
             state,
-            trouble: follow
-                .lost
-                .as_ref()
-                .map(ToString::to_string)
-                .or_else(|| status.trouble.clone()),
+            trouble: match (&follow.lost, &status.trouble) {
+                (Some(lost), _) => Some(lost.to_string()),
+                (None, trouble) => trouble.as_ref().map(|t| t.text.clone()),
+            },
+            hint: match (&follow.lost, &status.trouble) {
+                (None, Some(trouble)) => trouble.hint.map(str::to_owned),
+                _ => None,
+            },
             head: follow.high.0,
             caught_up: follow.caught_up,
             read_at_ms: status.read_at_ms,

@@ -96,15 +96,8 @@ impl Workers {
             NewPlugins::Now | NewPlugins::Ago(_) => (end, high),
         };
         LaneRow {
-            plugin: plugin.clone(),
-            cursor,
             floor: Some(floor),
-            owed: Vec::new(),
-            in_line_from: Offset(0),
-            hold: None,
-            stopped: false,
-            gone: false,
-            content: String::new(),
+            ..LaneRow::new(plugin.clone(), cursor)
         }
     }
 
@@ -127,7 +120,7 @@ impl Workers {
             worker: id,
             plugin: plugin.id.clone(),
             file: plugin.file.clone(),
-            sha256: plugin.content.clone(),
+            sha256: plugin.text.sha256.clone(),
             code: self.code.clone(),
             interpreter: python.clone(),
             env: environment(&self.config, settings),
@@ -154,7 +147,7 @@ impl Workers {
             pid: Some(handle.pid()),
             handle: Some(handle),
             runtime: python.version.clone(),
-            content: plugin.content.clone(),
+            text: plugin.text.clone(),
             loaded: None,
         });
         (id, worker)
@@ -208,9 +201,16 @@ pub(crate) fn environment(config: &Config, settings: &PluginSettings) -> Environ
     }
 }
 
-/// Sends a frame. One that cannot be written is a failure of its callbacks; a worker that is gone
-/// says so by itself.
-pub(crate) fn send(handle: &Handle, plugin: &PluginId, frame: Frame) -> Result<(), Box<Failure>> {
+/// Why a frame was not sent.
+pub(crate) enum Unsent {
+    /// The event is too large for a frame: its callbacks fail.
+    Event(Box<Failure>),
+    /// The process does not read what it is sent.
+    Stuck,
+}
+
+/// Sends a frame. A worker that is gone says so by itself.
+pub(crate) fn send(handle: &Handle, plugin: &PluginId, frame: Frame) -> Result<(), Unsent> {
     let Body::Json(event) = &frame.row.event.body else {
         return Ok(());
     };
@@ -226,14 +226,15 @@ pub(crate) fn send(handle: &Handle, plugin: &PluginId, frame: Frame) -> Result<(
     };
     match handle.send(message) {
         Ok(()) | Err(SendError::Gone) => Ok(()),
-        Err(error) => Err(Box::new(Failure {
+        Err(SendError::Full) => Err(Unsent::Stuck),
+        Err(error) => Err(Unsent::Event(Box::new(Failure {
             kind: FailureKind::Unreadable,
-            error: "event not sent".into(),
+            error: "event too large".into(),
             message: error.to_string(),
             traceback: String::new(),
             locals: None,
             cause: None,
-        })),
+        }))),
     }
 }
 

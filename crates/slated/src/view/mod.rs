@@ -12,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use slated_model::{Attempt, CallbackId, EventId, Matcher, PluginId};
 
-pub(crate) use recorded::{event, hold, offline};
+pub(crate) use recorded::{GONE, event, hold, offline};
 
 /// `slated status --json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub(crate) struct SiteView {
     pub(crate) state: SiteState,
     /// Why it cannot be read, or is not the one that was followed.
     pub(crate) trouble: Option<String>,
+    /// What may be done about it.
+    #[serde(default)]
+    pub(crate) hint: Option<String>,
     /// The highest event id seen.
     pub(crate) head: u64,
     /// Whether the last look reached the end of the site's log.
@@ -62,6 +65,8 @@ pub(crate) enum SiteState {
     Ok,
     /// The last request failed.
     Down,
+    /// It answered, and said no: a person must change something.
+    Refused,
     /// It is not the one that was followed.
     AnchorLost,
 }
@@ -97,6 +102,7 @@ impl fmt::Display for SiteState {
             Self::Starting => "starting",
             Self::Ok => "ok",
             Self::Down => "down",
+            Self::Refused => "refused",
             Self::AnchorLost => "anchor lost",
         })
     }

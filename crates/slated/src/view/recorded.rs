@@ -11,7 +11,12 @@ use super::{
 
 impl PluginView {
     /// Describes a plugin by what stands on record.
-    fn recorded(lane: &LaneRow, end: Offset, attempts: &[Attempt], latest: &[OutcomeRow]) -> Self {
+    pub(crate) fn recorded(
+        lane: &LaneRow,
+        end: Offset,
+        attempts: &[Attempt],
+        latest: &[OutcomeRow],
+    ) -> Self {
         let state = match lane {
             LaneRow { gone: true, .. } => PluginState::Gone,
             LaneRow { stopped: true, .. } => PluginState::Stopped,
@@ -26,7 +31,14 @@ impl PluginView {
         Self {
             plugin: lane.plugin.clone(),
             state,
-            why: lane.hold.as_ref().map(hold),
+            why: match state {
+                PluginState::Gone => Some(GONE.into()),
+                PluginState::Stopped => Some(format!(
+                    "stopped by a person; `slated plugin resume {}` starts it",
+                    lane.plugin.stem()
+                )),
+                _ => lane.hold.as_ref().map(hold),
+            },
             traceback: None,
             file: None,
             pid: None,
@@ -58,6 +70,9 @@ impl PluginView {
         }
     }
 }
+
+/// Why a plugin is gone, and what brings it back.
+pub(crate) const GONE: &str = "its file is gone; put back, it goes on where it stood";
 
 /// Says where and why a plugin is held.
 pub(crate) fn hold(hold: &HoldRow) -> String {
@@ -108,7 +123,7 @@ impl EventLine {
 pub(crate) async fn offline(store: &dyn Store, url: &str) -> slated_store::Result<StatusView> {
     let snapshot = store.snapshot().await?;
     let mut plugins = Vec::new();
-    for lane in &snapshot.lanes {
+    for lane in snapshot.lanes.iter().filter(|l| l.moved_to.is_none()) {
         let latest = store.latest(Some(lane.plugin.clone()), 50).await?;
         plugins.push(PluginView::recorded(
             lane,

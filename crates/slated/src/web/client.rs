@@ -1,6 +1,7 @@
 //! The other end of the control socket: how commands ask a running daemon.
 
 use std::path::Path;
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
@@ -21,8 +22,35 @@ pub(crate) enum Answer<T> {
     NoDaemon,
 }
 
+/// How long a daemon may take to answer.
+const LIMIT: Duration = Duration::from_secs(10);
+
 /// Asks the daemon of a state folder.
 pub(crate) async fn get<T: DeserializeOwned>(
+    state: &Path,
+    path: &str,
+) -> Result<Answer<T>, CommandError> {
+    within(LIMIT, state, exchange(state, path)).await
+}
+
+/// A daemon that hangs must not hang whoever looks why.
+async fn within<T>(
+    limit: Duration,
+    state: &Path,
+    exchange: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| {
+        let pid = std::fs::read_to_string(state.join("lock")).unwrap_or_default();
+        let pid = Some(pid.trim()).filter(|p| !p.is_empty()).unwrap_or("unknown");
+        Err(CommandError::internal(format!(
+            "the daemon (process {pid}) did not answer within {} seconds",
+            limit.as_secs_f32()
+        ))
+        .hint("it may be suspended, or its disk may hang; see its log. `kill -9` loses nothing, and the next start goes on"))
+    })
+}
+
+async fn exchange<T: DeserializeOwned>(
     state: &Path,
     path: &str,
 ) -> Result<Answer<T>, CommandError> {
@@ -69,5 +97,26 @@ pub(crate) async fn get<T: DeserializeOwned>(
         Ok(Answer::NotFound(error))
     } else {
         Err(fail(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_daemon_that_hangs_is_told_of() {
+        let state = tempfile::tempdir().unwrap();
+        let socket = tokio::net::UnixListener::bind(control::path(state.path())).unwrap();
+        std::fs::write(state.path().join("lock"), "4711\n").unwrap();
+        let limit = Duration::from_millis(50);
+        let ask = exchange::<serde_json::Value>(state.path(), "/api/v1/status");
+        let error = within(limit, state.path(), ask).await.err().unwrap();
+        let text = error.to_string();
+        assert!(
+            text.contains("process 4711") && text.contains("hint: "),
+            "{text}"
+        );
+        drop(socket);
     }
 }

@@ -70,9 +70,13 @@ async fn trouble_follows(world: &mut World, told: usize) -> Result<()> {
     world.site().add_fault(refused);
     happen(world.site());
     says(world, KEEPS_ASKING, told + 2).await?;
-    let status = shows(world, "down", |s| s["site"]["state"] == "down").await?;
+    let status = shows(world, "refused", |s| s["site"]["state"] == "refused").await?;
     let trouble = status["site"]["trouble"].to_string();
     assert!(trouble.contains("HTTP 403"), "{trouble}");
+    let hint = status["site"]["hint"].to_string();
+    assert!(hint.contains("permission group"), "{hint}");
+    let shown = world.ask("status", &[]).await?;
+    assert!(shown.contains(hint.trim_matches('"')), "{shown}");
     world.site().clear_faults();
     let status = shows(world, "ok", |s| s["site"]["state"] == "ok").await?;
     assert_eq!(status["site"]["trouble"], Value::Null);

@@ -56,6 +56,9 @@ pub(super) fn lane(stem: &str, cursor: u64) -> LaneRow {
         stopped: false,
         gone: false,
         content: "c0ffee".into(),
+        mtime_ns: 1_700_000_000_123_456_789,
+        skipped: vec![(Offset(3), Offset(5))],
+        moved_to: Some(PluginId::new("/srv/plugins", "elsewhere")),
     }
 }
 

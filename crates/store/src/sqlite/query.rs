@@ -192,7 +192,7 @@ fn lanes(conn: &Connection) -> Result<Vec<LaneRow>> {
     all(
         conn,
         "SELECT p.folder, p.stem, l.plugin, l.floor, l.owed, l.in_line_from, l.hold, l.stopped,
-             l.gone, l.content, l.crc, u.offset, u.crc
+             l.gone, l.content, l.mtime_ns, l.skipped, l.moved_to, l.crc, u.offset, u.crc
          FROM lane l LEFT JOIN plugin p ON p.key = l.plugin
              LEFT JOIN cursor u ON u.plugin = l.plugin
          ORDER BY l.plugin",
@@ -203,6 +203,8 @@ fn lanes(conn: &Connection) -> Result<Vec<LaneRow>> {
             let owed: String = column(row, 4, of)?;
             let hold: Option<String> = column(row, 6, of)?;
             let content: String = column(row, 9, of)?;
+            let skipped: String = column(row, 11, of)?;
+            let moved_to: Option<String> = column(row, 12, of)?;
             let columns = LaneColumns {
                 plugin: column(row, 2, of)?,
                 floor: column(row, 3, of)?,
@@ -212,15 +214,18 @@ fn lanes(conn: &Connection) -> Result<Vec<LaneRow>> {
                 stopped: column(row, 7, of)?,
                 gone: column(row, 8, of)?,
                 content: &content,
+                mtime_ns: column(row, 10, of)?,
+                skipped: &skipped,
+                moved_to: moved_to.as_deref(),
             };
-            checked(column(row, 10, of)?, columns.sum(), of)?;
+            checked(column(row, 13, of)?, columns.sum(), of)?;
             let of_cursor = || format!("cursor of {plugin}");
-            let cursor = column(row, 11, of_cursor)?;
+            let cursor = column(row, 14, of_cursor)?;
             let sum = cursor_sum(columns.plugin, cursor);
-            checked(column(row, 12, of_cursor)?, sum, of_cursor)?;
+            checked(column(row, 15, of_cursor)?, sum, of_cursor)?;
             Ok(LaneRow {
                 plugin: plugin.clone(),
-                cursor: Offset(natural(row, 11, of_cursor)?),
+                cursor: Offset(natural(row, 14, of_cursor)?),
                 floor: columns.floor.map(|id| EventId(id.unsigned_abs())),
                 owed: parsed(&owed, of)?,
                 in_line_from: Offset(natural(row, 5, of)?),
@@ -228,6 +233,15 @@ fn lanes(conn: &Connection) -> Result<Vec<LaneRow>> {
                 stopped: columns.stopped,
                 gone: columns.gone,
                 content: content.clone(),
+                mtime_ns: columns.mtime_ns,
+                skipped: parsed(&skipped, of)?,
+                moved_to: columns
+                    .moved_to
+                    .map(|id| {
+                        id.parse()
+                            .map_err(|err| Stop::Damaged(format!("{}: {err}", of())))
+                    })
+                    .transpose()?,
             })
         },
     )

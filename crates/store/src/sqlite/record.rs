@@ -71,6 +71,9 @@ pub(super) struct LaneColumns<'a> {
     pub(super) stopped: bool,
     pub(super) gone: bool,
     pub(super) content: &'a str,
+    pub(super) mtime_ns: i64,
+    pub(super) skipped: &'a str,
+    pub(super) moved_to: Option<&'a str>,
 }
 
 impl LaneColumns<'_> {
@@ -84,6 +87,9 @@ impl LaneColumns<'_> {
             .int(self.stopped.into())
             .int(self.gone.into())
             .text(self.content)
+            .int(self.mtime_ns)
+            .text(self.skipped)
+            .maybe_text(self.moved_to)
             .sum()
     }
 }
@@ -101,6 +107,8 @@ fn lane(txn: &mut Txn<'_>, row: &LaneRow) -> Result<(), Stop> {
         .as_ref()
         .map(|hold| json("hold", hold))
         .transpose()?;
+    let skipped = json("skipped rows", &row.skipped)?;
+    let moved_to = row.moved_to.as_ref().map(ToString::to_string);
     let columns = LaneColumns {
         plugin,
         floor: row.floor.map(|id| int("floor", id.0)).transpose()?,
@@ -110,12 +118,16 @@ fn lane(txn: &mut Txn<'_>, row: &LaneRow) -> Result<(), Stop> {
         stopped: row.stopped,
         gone: row.gone,
         content: &row.content,
+        mtime_ns: row.mtime_ns,
+        skipped: &skipped,
+        moved_to: moved_to.as_deref(),
     };
     txn.conn
         .prepare_cached(
             "INSERT OR REPLACE INTO lane
-             (plugin, floor, owed, in_line_from, hold, stopped, gone, content, crc)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             (plugin, floor, owed, in_line_from, hold, stopped, gone, content, mtime_ns, skipped,
+              moved_to, crc)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute((
             columns.plugin,
@@ -126,6 +138,9 @@ fn lane(txn: &mut Txn<'_>, row: &LaneRow) -> Result<(), Stop> {
             columns.stopped,
             columns.gone,
             columns.content,
+            columns.mtime_ns,
+            columns.skipped,
+            columns.moved_to,
             columns.sum(),
         ))?;
     // A lane that stands keeps its cursor: only `Change::Cursor` moves it.

@@ -69,6 +69,9 @@ CREATE TABLE lane (
     stopped INTEGER NOT NULL,
     gone INTEGER NOT NULL,
     content TEXT NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    skipped TEXT NOT NULL,
+    moved_to TEXT,
     crc INTEGER NOT NULL
 ) STRICT;
 
@@ -136,6 +139,6 @@ FROM attempt a JOIN plugin p ON p.key = a.plugin JOIN callback c ON c.key = a.ca
 
 CREATE VIEW lanes AS
 SELECT p.folder || '/' || p.stem AS plugin, u.offset AS cursor, l.floor, l.owed,
-       l.in_line_from, l.hold, l.stopped, l.gone, l.content
+       l.in_line_from, l.hold, l.stopped, l.gone, l.content, l.skipped, l.moved_to
 FROM lane l JOIN plugin p ON p.key = l.plugin JOIN cursor u ON u.plugin = l.plugin;
 ";

@@ -92,8 +92,6 @@ fn lane() -> impl Strategy<Value = LaneRow> {
     )
         .prop_map(
             |(plugin, cursor, floor, owed, (stopped, gone, held))| LaneRow {
-                plugin,
-                cursor: Offset(cursor),
                 floor: floor.map(EventId),
                 owed: owed.into_iter().map(EventId).collect(),
                 in_line_from: Offset(cursor / 2),
@@ -105,6 +103,7 @@ fn lane() -> impl Strategy<Value = LaneRow> {
                 stopped,
                 gone,
                 content: "c".repeat(usize::from(gone)),
+                ..LaneRow::new(plugin, Offset(cursor))
             },
         )
 }

@@ -6,7 +6,7 @@ use slated_model::{Change, Discard, EventId, LaneRow, Outcome, OutcomeRow, Plugi
 use super::Dispatcher;
 use crate::clock::{seed, wall_ms};
 use crate::daemon::journal::Place;
-use crate::daemon::message::FileChange;
+use crate::daemon::message::{FileChange, Text};
 use crate::daemon::plugin::Plugin;
 use crate::tell::Fact;
 
@@ -15,28 +15,24 @@ use crate::tell::Fact;
 pub(super) struct Heir {
     from: PluginId,
     to: PluginId,
-    content: String,
+    text: Text,
 }
 
 impl Dispatcher {
     pub(super) fn file(&mut self, change: FileChange) {
         match change {
-            FileChange::Appeared {
-                plugin,
-                content,
-                from,
-            } => self.appear(plugin, content, from),
-            FileChange::Changed { plugin, content } => {
+            FileChange::Appeared { plugin, text, from } => self.appear(plugin, text, from),
+            FileChange::Changed { plugin, text } => {
                 if let Some(heir) = self.heirs.iter_mut().find(|h| h.to == plugin) {
-                    heir.content = content;
+                    heir.text = text;
                 } else if let Some(place) = self.place_of(&plugin) {
-                    self.load(place, content, "changed");
+                    self.load(place, text, "changed");
                 }
             }
-            FileChange::Touched { plugin } => {
+            FileChange::Touched { plugin, mtime_ns } => {
                 if let Some(place) = self.place_of(&plugin) {
-                    let content = self.plugins[place].content.clone();
-                    self.load(place, content, "was touched");
+                    let sha256 = self.plugins[place].text.sha256.clone();
+                    self.load(place, Text { sha256, mtime_ns }, "was touched");
                 }
             }
             FileChange::Gone { plugin } => {
@@ -55,22 +51,22 @@ impl Dispatcher {
         self.plugins.iter().position(|p| p.id == *id)
     }
 
-    fn appear(&mut self, plugin: PluginId, content: String, from: Option<PluginId>) {
+    fn appear(&mut self, plugin: PluginId, text: Text, from: Option<PluginId>) {
         let Some(from) = from else {
             let place = self.place_of(&plugin);
             let place = place.unwrap_or_else(|| self.new_plugin(&plugin));
-            return self.load(place, content, "appeared");
+            return self.load(place, text, "appeared");
         };
         // Moved on before it had inherited.
         if let Some(heir) = self.heirs.iter_mut().find(|h| h.to == from) {
-            (heir.to, heir.content) = (plugin, content);
+            (heir.to, heir.text) = (plugin, text);
             return;
         }
         let old = self.place_of(&from);
         self.heirs.push(Heir {
             from,
             to: plugin,
-            content,
+            text,
         });
         if let Some(place) = old {
             self.live(place, life::Input::Vanished);
@@ -86,10 +82,10 @@ impl Dispatcher {
             old.is_none_or(|p| p.workers.is_empty())
         };
         while let Some(i) = self.heirs.iter().position(|heir| ready(self, heir)) {
-            let Heir { from, to, content } = self.heirs.swap_remove(i);
+            let Heir { from, to, text } = self.heirs.swap_remove(i);
             let place = self.place_of(&to).unwrap_or_else(|| self.new_plugin(&to));
             self.take_over(&from, &to);
-            self.load(place, content, "appeared");
+            self.load(place, text, "appeared");
         }
     }
 
@@ -120,17 +116,21 @@ impl Dispatcher {
         let live = live.map(|lane| (lane.row(), lane.attempts().cloned().collect(), Vec::new()));
         let found = live.or_else(|| self.recorded.get(from).cloned());
         self.vanish(from);
-        let Some((row, mut attempts, mut ahead)) =
-            found.filter(|_| !self.recorded.contains_key(to))
-        else {
+        // A plugin that stood there before and was removed makes way, unless it is further on.
+        let further = |row: &LaneRow| {
+            let there = self.recorded.get(to).map(|(there, ..)| there);
+            there.is_some_and(|there| !there.gone || there.cursor > row.cursor)
+        };
+        let Some((row, attempts, mut ahead)) = found.filter(|(row, ..)| !further(row)) else {
             return;
         };
-        // A hold ends, so the event that failed begins anew.
-        attempts.retain(|attempt| attempt.aside || row.hold.is_none());
+        self.leave_to(from, to);
+        let held = row.hold.is_some();
         let row = LaneRow {
             plugin: to.clone(),
             hold: None,
             gone: false,
+            moved_to: None,
             ..row
         };
         self.journal.note(Change::Lane(row.clone()));
@@ -139,7 +139,8 @@ impl Dispatcher {
             plugin: to.clone(),
             cursor: row.cursor,
         });
-        for attempt in &mut attempts {
+        let mut taken = Vec::new();
+        for mut attempt in attempts {
             self.journal.note(Change::Outcome(OutcomeRow {
                 plugin: from.clone(),
                 callback: attempt.callback.clone(),
@@ -152,8 +153,12 @@ impl Dispatcher {
                 },
                 at_ms: wall_ms(),
             }));
-            attempt.plugin = to.clone();
-            self.journal.note(Change::Attempt(attempt.clone()));
+            // A hold ends, so the event that failed begins anew.
+            if attempt.aside || !held {
+                attempt.plugin = to.clone();
+                self.journal.note(Change::Attempt(attempt.clone()));
+                taken.push(attempt);
+            }
         }
         for outcome in &mut ahead {
             outcome.plugin = to.clone();
@@ -163,7 +168,17 @@ impl Dispatcher {
             from: from.clone(),
             to: to.clone(),
         });
-        self.recorded.insert(to.clone(), (row, attempts, ahead));
+        self.recorded.insert(to.clone(), (row, taken, ahead));
+    }
+
+    /// Puts on record that another plugin goes on in the place of this one.
+    fn leave_to(&mut self, from: &PluginId, to: &PluginId) {
+        if let Some(place) = self.place_of(from) {
+            self.amend(place, |row| row.moved_to = Some(to.clone()));
+        } else if let Some((row, ..)) = self.recorded.get_mut(from) {
+            row.moved_to = Some(to.clone());
+            self.journal.note(Change::Lane(row.clone()));
+        }
     }
 
     pub(super) fn new_plugin(&mut self, id: &PluginId) -> Place {
@@ -180,25 +195,39 @@ impl Dispatcher {
         self.plugins.len() - 1
     }
 
-    pub(super) fn load(&mut self, place: Place, content: String, what: &'static str) {
-        let first = self.plugins[place].content.is_empty();
+    pub(super) fn load(&mut self, place: Place, text: Text, what: &'static str) {
+        let first = self.plugins[place].text == Text::default();
         if !first {
             self.tell_file(place, what);
         }
+        let now = self.clock.now();
         let plugin = &mut self.plugins[place];
-        plugin.content = content;
+        plugin.text = text;
         plugin.helper = false;
         plugin.resume_on_use = !first;
-        if let Some((row, attempts, ahead)) = self.recorded.remove(&plugin.id) {
-            // An edit while slated was down ends a hold as an edit while it runs does.
-            plugin.resume_on_use |= row.content != plugin.content;
+        // What stood here went elsewhere: this is another plugin of the same name.
+        let moved = |row: &LaneRow| row.moved_to.is_some();
+        if plugin.lane.as_ref().is_some_and(|l| moved(l.record_row())) {
+            (plugin.lane, plugin.seen_at) = (None, now);
+        }
+        let recorded = self.recorded.remove(&plugin.id);
+        if let Some((row, attempts, ahead)) = recorded.filter(|(row, ..)| !moved(row)) {
+            // What was done to the file while slated was down ends a hold, as it does while it runs.
+            let text = &plugin.text;
+            plugin.resume_on_use |= row.content != text.sha256 || row.mtime_ns < text.mtime_ns;
             self.open_lane(place, row, attempts, &ahead);
         } else if plugin.lane.is_none() && self.workers.starts_by_id() {
             // No look at the site is waited for, which could be one tick away.
             self.place_new(place, EventId(0));
         }
         self.amend(place, |row| row.gone = false);
-        if self.stopping.is_none() {
+        if self.stopping.is_some() {
+            return;
+        }
+        let lane = self.plugins[place].lane.as_ref();
+        if lane.is_some_and(|l| l.record_row().stopped) {
+            self.live(place, life::Input::Stop);
+        } else {
             self.live(place, life::Input::Load);
         }
     }

@@ -11,7 +11,7 @@ use super::Dispatcher;
 use crate::clock::{seed, wall_ms};
 use crate::daemon::journal::Place;
 use crate::daemon::message::Message;
-use crate::daemon::workers;
+use crate::daemon::workers::{self, Unsent};
 use crate::tell::Fact;
 
 impl Dispatcher {
@@ -35,8 +35,14 @@ impl Dispatcher {
         let end = self.tail.end();
         let mut row = self.workers.first_lane(&plugin.id, end, high);
         let used = plugin.used.and_then(|g| plugin.workers.get(&g));
-        row.content = used.map(|w| w.content.clone()).unwrap_or_default();
+        let text = used.map(|w| w.text.clone()).unwrap_or_default();
+        (row.content, row.mtime_ns) = (text.sha256, text.mtime_ns);
         self.journal.note(Change::Lane(row.clone()));
+        // A plugin that was moved away may have stood here before.
+        self.journal.note(Change::Cursor {
+            plugin: row.plugin.clone(),
+            cursor: row.cursor,
+        });
         self.teller.tell(Fact::PluginPlaced {
             plugin: plugin.id.clone(),
             after: row.floor.unwrap_or_default(),
@@ -137,15 +143,27 @@ impl Dispatcher {
             return;
         };
         let (seq, callbacks) = (frame.seq, frame.callbacks.clone());
-        if let Err(failure) = workers::send(handle, &plugin.id, frame) {
-            // The event does not fit a frame: the callbacks fail, the stream goes on.
-            for n in callbacks {
-                let reply = lane::Reply::Failed {
-                    failure: Failure::clone(&failure),
-                    stop: false,
-                };
-                self.todo
-                    .push_back((place, lane::Input::Answer { seq, n, reply }));
+        match workers::send(handle, &plugin.id, frame) {
+            Ok(()) => {}
+            // The callbacks fail, the stream goes on.
+            Err(Unsent::Event(failure)) => {
+                for n in callbacks {
+                    let reply = lane::Reply::Failed {
+                        failure: Failure::clone(&failure),
+                        stop: false,
+                    };
+                    self.todo
+                        .push_back((place, lane::Input::Answer { seq, n, reply }));
+                }
+            }
+            // Its end gives the lane back what it was sent.
+            Err(Unsent::Stuck) => {
+                handle.kill();
+                self.teller.tell(Fact::WorkerDied {
+                    plugin: plugin.id.clone(),
+                    end: "it did not read what it was sent, and was ended".into(),
+                    last_words: String::new(),
+                });
             }
         }
     }

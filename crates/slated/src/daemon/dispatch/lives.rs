@@ -92,9 +92,12 @@ impl Dispatcher {
         let Some(worker) = plugin.workers.get(&generation) else {
             return;
         };
-        let (content, loaded) = (worker.content.clone(), worker.loaded.clone());
+        let (text, loaded) = (worker.text.clone(), worker.loaded.clone());
         let resume = std::mem::take(&mut plugin.resume_on_use);
-        self.amend(place, |row| row.content = content);
+        self.amend(place, |row| {
+            row.content = text.sha256;
+            row.mtime_ns = text.mtime_ns;
+        });
         if resume {
             self.feed(place, lane::Input::Resume);
         }

@@ -10,6 +10,7 @@
 mod files;
 mod lanes;
 mod lives;
+mod people;
 mod reports;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -34,7 +35,6 @@ use crate::daemon::plugin::Plugin;
 use crate::daemon::tail::Tail;
 use crate::daemon::workers::Workers;
 use crate::tell::{Fact, Teller};
-use crate::view::PluginView;
 use files::Heir;
 
 /// How long a clean stop lets callbacks in flight finish (config.md).
@@ -183,16 +183,10 @@ impl Dispatcher {
             Message::Files(changes) => changes.into_iter().for_each(|c| self.file(c)),
             Message::Ask(Question::Plugins(reply)) => {
                 let end = self.tail.end();
-                let mut plugins: Vec<_> = self.plugins.iter().filter(|p| !p.helper).collect();
-                plugins.sort_by_key(|p| self.workers.rank(&p.id));
-                let views = plugins
-                    .into_iter()
-                    .map(|p| PluginView::of(p, end))
-                    .collect();
                 // A caller that went away needs no answer.
                 reply
                     .send((
-                        views,
+                        self.views(),
                         LogEnd {
                             start: self.log_start,
                             end,

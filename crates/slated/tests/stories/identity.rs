@@ -1,0 +1,171 @@
+//! Plugins that go, come back, take another's name, or wait for their place.
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use slated_sim::{Effect, EventRow, Fault, On};
+use slated_testkit::World;
+use slated_testkit::plugins::{Act, Callback, Plugin};
+
+use crate::{
+    LIMIT, SLATED, Value, WANTED, begins, begun, happen, is, json, plugin, says, shows, world,
+};
+
+/// A callback that takes a moment, so that no event is sent ahead to it.
+fn callback() -> Callback {
+    Callback::new("f")
+        .wants(WANTED)
+        .sleeps(Duration::from_millis(5))
+}
+
+/// A modification time as no file here has one yet.
+fn touch(world: &World, name: &str) -> Result<()> {
+    let path = world.folder().join(format!("plugins/{name}.py"));
+    let file = std::fs::File::options().append(true).open(path)?;
+    Ok(file.set_modified(SystemTime::now() + Duration::from_mins(1))?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_starts_until_the_site_says_where() -> Result<()> {
+    let mut world = World::builder(SLATED)
+        .plugin(Plugin::journal("quick").callback(callback()))
+        .prepare()
+        .await?;
+    let down = Fault::new(Effect::Status { code: 503 });
+    world.site().add_fault(down.on(On::Everything));
+    world.restart()?;
+    let status = shows(&world, "loaded", |s| is(s, "quick", "starting")).await?;
+    let why = plugin(&status, "quick")["why"].to_string();
+    assert!(why.contains("first answer of the site"), "{why}");
+    assert_eq!(plugin(&status, "quick")["cursor"], Value::Null);
+    world.site().clear_faults();
+    let status = shows(&world, "placed", |s| is(s, "quick", "running")).await?;
+    assert_eq!(plugin(&status, "quick")["why"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_gone_keeps_its_place() -> Result<()> {
+    let mut world = world()
+        .plugin(Plugin::journal("gone").callback(callback()))
+        .start()
+        .await?;
+    let first = happen(world.site());
+    world.caught_up(LIMIT).await?;
+    let file = world.folder().join("plugins/gone.py");
+    let text = std::fs::read_to_string(&file)?;
+    std::fs::remove_file(&file)?;
+    let gone = |s: &Value| plugin(s, "gone")["state"] == "gone";
+    let status = shows(&world, "gone", gone).await?;
+    let cursor = plugin(&status, "gone")["cursor"].clone();
+    assert!(cursor.is_u64(), "{status}");
+    let missed = happen(world.site());
+    begins(&mut world, "quick", missed, 1).await?;
+    // A start finds it gone, and lists it all the same.
+    assert!(world.terminate().await?.success());
+    world.restart()?;
+    let status = shows(&world, "gone after a start", gone).await?;
+    let shown = plugin(&status, "gone");
+    assert_eq!(shown["cursor"], cursor);
+    let why = shown["why"].to_string();
+    assert!(why.contains("goes on where it stood"), "{why}");
+    assert_eq!(begun(&world, "gone", missed)?, 0);
+    // It comes back, and misses nothing.
+    crate::replace(&file, &text)?;
+    begins(&mut world, "gone", missed, 1).await?;
+    world.caught_up(LIMIT).await?;
+    assert_eq!(begun(&world, "gone", first)?, 1);
+    world.verdict().await?.kept(4)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_touch_while_slated_is_down_ends_a_hold() -> Result<()> {
+    let fails = callback().stops_on_error().does(Act::Raise, 100, Some(1));
+    let mut world = world()
+        .site(|o| o.first_event_id = 80)
+        .plugin(Plugin::journal("strict").callback(fails))
+        .start()
+        .await?;
+    let event = happen(world.site());
+    assert_eq!(event % 100, 0);
+    shows(&world, "held", |s| is(s, "strict", "held")).await?;
+    assert!(world.terminate().await?.success());
+    touch(&world, "strict")?;
+    world.restart()?;
+    begins(&mut world, "strict", event, 2).await?;
+    world.caught_up(LIMIT).await?;
+    assert_eq!(world.verdict().await?.parked, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_follows_a_renamed_one_is_a_new_plugin() -> Result<()> {
+    let mut world = world()
+        .plugin(Plugin::journal("first").callback(callback()))
+        .start()
+        .await?;
+    let old = happen(world.site());
+    world.caught_up(LIMIT).await?;
+    let path = |name: &str, kind: &str| world.folder().join(format!("plugins/{name}.{kind}"));
+    std::fs::rename(path("first", "py"), path("second", "py"))?;
+    std::fs::copy(path("first", "json"), path("second", "json"))?;
+    let paths = [path("first", "py"), path("second", "py")];
+    says(&mut world, "plugins/second: was plugins/first before", 1).await?;
+    let status = shows(&world, "moved", |s| is(s, "second", "running")).await?;
+    assert_eq!(plugin(&status, "first"), &Value::Null, "it is elsewhere");
+    let under_way = happen(world.site());
+    begins(&mut world, "first", under_way, 1).await?;
+    // Somebody writes another plugin of the first name: nothing of the past is its business.
+    std::fs::write(
+        &paths[0],
+        format!("{}# another\n", std::fs::read_to_string(&paths[1])?),
+    )?;
+    shows(&world, "both", |s| {
+        is(s, "first", "running") && is(s, "second", "running")
+    })
+    .await?;
+    let new = happen(world.site());
+    begins(&mut world, "first", new, 2).await?;
+    assert_eq!(
+        (
+            begun(&world, "first", old)?,
+            begun(&world, "first", under_way)?
+        ),
+        (1, 1)
+    );
+    // And so after a start.
+    assert!(world.terminate().await?.success());
+    world.restart()?;
+    let last = happen(world.site());
+    begins(&mut world, "first", last, 2).await?;
+    assert_eq!(begun(&world, "first", under_way)?, 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_event_that_is_truly_too_large_is_not_handed_over() -> Result<()> {
+    let mut world = world().window(300).start().await?;
+    let large = world.site().log_event(EventRow {
+        event_type: json!(WANTED),
+        created_at: json!("2026-05-04T10:00:00Z"),
+        meta: json!({"text": "x".repeat(17 << 20)}),
+        ..EventRow::default()
+    });
+    // More at a time than any process is sent ahead.
+    let last = (0..600).map(|_| happen(world.site())).last();
+    world.caught_up(LIMIT).await?;
+    assert_eq!(begun(&world, "quick", last.context("events")?)?, 1);
+    let show = world
+        .ask("events", &["show", "--json", &large.to_string()])
+        .await?;
+    let show: Value = serde_json::from_str(&show)?;
+    let unit = &show["plugins"][0]["units"][0];
+    assert_eq!(unit["outcome"], "dead letter");
+    assert!(
+        unit["error"].to_string().contains("event too large"),
+        "{unit}"
+    );
+    let verdict = world.verdict().await?;
+    assert_eq!(verdict.parked, 1, "{verdict}");
+    verdict.kept(600)
+}
