@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 use slated_model::PluginId;
 
+use crate::conf::Conf;
 use crate::model::{Alerts, Control, Log, Mail, Plugins, Site, State, Web};
 use crate::read::{Overrides, named, put, read};
 use crate::section::{Reader, join, nearest};
@@ -33,6 +34,8 @@ pub struct Config {
     pub control: Control,
     /// `[web]`.
     pub web: Web,
+    /// What only a `shotgunEventDaemon.conf` says; `None` under a `slated.toml`.
+    pub conf: Option<Conf>,
     pub(crate) overrides: Overrides,
     origins: BTreeMap<String, Origin>,
     base: PathBuf,
@@ -99,6 +102,7 @@ impl Config {
             alerts: Alerts::default(),
             control: Control::default(),
             web: Web::default(),
+            conf: None,
             overrides: Overrides::default(),
             origins: BTreeMap::new(),
             base: base.into(),

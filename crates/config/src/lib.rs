@@ -11,6 +11,7 @@
 //! Not here: which keys this version acts on (the binary knows), and finding plugins.
 
 mod choice;
+mod conf;
 mod config;
 mod diagnostic;
 mod environment;
@@ -27,6 +28,7 @@ mod units;
 mod value;
 
 pub use choice::{BrokenEdit, Level, LogFormat, OnError, Order, Reload, Retry};
+pub use conf::{Conf, ConfLogs, LogMode};
 pub use config::{Config, Loaded, Override, Secrets, Source};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use environment::{Environment, System};
