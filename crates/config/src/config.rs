@@ -11,7 +11,9 @@ use crate::model::{Alerts, Control, Log, Mail, Plugins, Site, State, Web};
 use crate::read::{Overrides, named, put, read};
 use crate::section::{Reader, join, nearest};
 use crate::value::{Table, from_toml};
-use crate::{Diagnostic, Diagnostics, Environment, Origin, PluginSettings, Secret, SiteUrl};
+use crate::{
+    Diagnostic, Diagnostics, Environment, Origin, PluginSettings, Secret, SiteUrl, System,
+};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug)]
@@ -109,14 +111,10 @@ impl Config {
         }
     }
 
-    /// Reads the file at `path`.
+    /// Reads the file at `path`: one whose name ends in `.conf` as the Python daemon reads it,
+    /// any other as TOML.
     pub fn load(path: &Path, overrides: &[Override]) -> Result<Loaded, Diagnostics> {
         let fail = |message: String| Diagnostic::new(&Origin::file(path), "", message);
-        if path.extension().is_some_and(|e| e == "conf") {
-            return Err(fail("this version reads `slated.toml` only".into())
-                .hint("reading shotgunEventDaemon.conf comes with a later version; until then write a slated.toml")
-                .into());
-        }
         let bytes = std::fs::read(path).map_err(|e| fail(format!("cannot be read: {e}")))?;
         let text = String::from_utf8(bytes).map_err(|e| {
             let good = e.as_bytes().get(..e.utf8_error().valid_up_to());
@@ -130,6 +128,11 @@ impl Config {
             text: &text,
             mode: crate::environment::mode(path),
         };
+        if path.extension().is_some_and(|e| e == "conf") {
+            let cwd = std::env::current_dir()
+                .map_err(|e| fail(format!("the working directory is gone: {e}")))?;
+            return Self::parse_conf(&source, &cwd, &System, overrides);
+        }
         Self::parse(&source, overrides)
     }
 
@@ -140,21 +143,44 @@ impl Config {
         for one in overrides {
             put(&mut tree, one);
         }
-        let mut reader = Reader::new(source.base);
-        let config = read(&mut reader, &mut tree, source.path);
+        Self::finish(source, Reader::new(source.base), &mut tree, None)
+    }
+
+    /// Reads the text of a `shotgunEventDaemon.conf`. Relative paths in the sections of the
+    /// Python daemon start at `cwd`; `env` has the variables that a `%(NAME)s` names.
+    pub fn parse_conf(
+        source: &Source<'_>,
+        cwd: &Path,
+        env: &dyn Environment,
+        overrides: &[Override],
+    ) -> Result<Loaded, Diagnostics> {
+        crate::conf::parse(source, cwd, env, overrides)
+    }
+
+    /// Makes the configuration of a tree, with what the reader has found so far.
+    pub(crate) fn finish(
+        source: &Source<'_>,
+        mut reader: Reader,
+        tree: &mut Table,
+        conf: Option<Conf>,
+    ) -> Result<Loaded, Diagnostics> {
+        let config = read(&mut reader, tree, source.path);
         reader.report_unknown();
         let Reader {
             mut errors,
             mut warnings,
             origins,
+            written,
             ..
         } = reader;
         let Some(mut config) = config else {
             return Err(errors.sorted());
         };
         config.origins = origins;
+        config.conf = conf;
         config.check(&mut errors, &mut warnings);
-        config.warn_of_literals(source, &mut warnings);
+        config.warn_of_literals(source, &written, &mut warnings);
+        config.warn_of_passed_secrets(&written, &mut warnings);
         let warnings = warnings.sorted();
         errors.or(Loaded { config, warnings })
     }
@@ -343,7 +369,12 @@ impl Config {
     }
 
     /// Warns of secrets that stand in the file, more so if others may read it.
-    fn warn_of_literals(&self, source: &Source<'_>, warnings: &mut Diagnostics) {
+    fn warn_of_literals(
+        &self,
+        source: &Source<'_>,
+        written: &BTreeMap<String, String>,
+        warnings: &mut Diagnostics,
+    ) {
         let open = source.mode.is_some_and(|mode| mode & 0o044 != 0);
         let file = source.path.display();
         for (key, secret) in self.secrets() {
@@ -354,14 +385,21 @@ impl Config {
             let harmless = match key {
                 "site.proxy" => !secret.exposed().is_some_and(|text| text.contains('@')),
                 "alerts.webhook" => !open,
-                _ => false,
+                // A `.conf` has no other way to write a password that is not a variable's.
+                _ => self.conf.is_some() && !open,
             };
             if harmless || !secret.origin().is_file() {
                 continue;
             }
             let one =
                 |message, hint: String| Diagnostic::new(secret.origin(), key, message).hint(hint);
-            warnings.push(if open {
+            let name = written.get(key).map_or(key, String::as_str);
+            warnings.push(if self.conf.is_some() {
+                one(
+                    format!("`{name}` is plain text in a file that others may read"),
+                    format!("chmod 600 {file}, or take it from a variable: %(NAME)s"),
+                )
+            } else if open {
                 one(
                     format!("`{key}` is plain text in a file that others may read"),
                     format!("chmod 600 {file}, and better name where it stands: {{ env = \"…\" }}, {{ file = \"…\" }}, {{ command = [\"…\"] }}"),
@@ -372,6 +410,29 @@ impl Config {
                     "better name where it stands: { env = \"…\" }, { file = \"…\" }, { command = [\"…\"] }".into(),
                 )
             });
+        }
+    }
+
+    /// Warns of a variable that holds a secret and that plugins see, as the Python daemon lets
+    /// them.
+    fn warn_of_passed_secrets(
+        &self,
+        written: &BTreeMap<String, String>,
+        warnings: &mut Diagnostics,
+    ) {
+        if self.conf.is_none() || !self.defaults.env_pass.iter().any(|name| name == "*") {
+            return;
+        }
+        for (key, secret) in self.secrets() {
+            if let Some(secret) = secret
+                && let Some(variable) = secret.variable_name()
+                && !secret.origin().is_default()
+            {
+                let name = written.get(key).map_or(key, String::as_str);
+                let message = format!("every plugin sees ${variable}, which holds `{name}`");
+                let hint = "as under the Python daemon; `env_pass` under [slated] names what plugins may see";
+                warnings.push(Diagnostic::new(secret.origin(), key, message).hint(hint));
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The world outside a configuration, as a parameter: variables, files, programs.
 
+use std::ffi::OsString;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,13 @@ const SIZE_LIMIT: u64 = 64 * 1024;
 pub trait Environment {
     /// Returns an environment variable; an empty one counts as unset.
     fn variable(&self, name: &str) -> Option<String>;
+    /// Returns the environment variables of that name in any case, each with its own spelling
+    /// and its value, empty ones too.
+    fn named(&self, name: &str) -> Vec<(String, String)>;
+    /// Tells whether a file or folder is there.
+    fn exists(&self, path: &Path) -> bool;
+    /// Returns the file of the running program, links resolved.
+    fn program(&self) -> Option<PathBuf>;
     /// Reads a small text file.
     fn read(&self, path: &Path) -> Result<String, String>;
     /// Returns the permission bits of a file, where the system has them.
@@ -29,6 +37,21 @@ pub struct System;
 impl Environment for System {
     fn variable(&self, name: &str) -> Option<String> {
         std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+    fn named(&self, name: &str) -> Vec<(String, String)> {
+        let name = name.to_lowercase();
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        let all = std::env::vars_os().filter_map(text);
+        all.filter(|(own, _)| own.to_lowercase() == name).collect()
+    }
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+    fn program(&self) -> Option<PathBuf> {
+        let program = std::env::current_exe().ok()?;
+        Some(program.canonicalize().unwrap_or(program))
     }
     fn read(&self, path: &Path) -> Result<String, String> {
         let file = std::fs::File::open(path).map_err(|e| e.to_string())?;

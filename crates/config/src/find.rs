@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use crate::{Diagnostic, Diagnostics, Environment, Origin};
 
-/// Returns the places where `slated.toml` is looked for, the first that exists wins.
+/// The configuration of the Python event daemon.
+const THEIRS: &str = "shotgunEventDaemon.conf";
+
+/// Returns the places where a configuration is looked for, the first that exists wins: those of
+/// `slated.toml`, then those of the Python daemon, next to the program and `/etc`.
 pub fn places(env: &dyn Environment) -> Vec<PathBuf> {
     let ours = env.variable("XDG_CONFIG_HOME").map(PathBuf::from);
     // The base directory specification: a relative path there is to be ignored.
@@ -16,6 +20,8 @@ pub fn places(env: &dyn Environment) -> Vec<PathBuf> {
         Some(PathBuf::from("slated.toml")),
         ours.map(|path| path.join("slated/slated.toml")),
         Some(PathBuf::from("/etc/slated/slated.toml")),
+        env.program().map(|program| program.with_file_name(THEIRS)),
+        Some(Path::new("/etc").join(THEIRS)),
     ]
     .into_iter()
     .flatten()

@@ -162,6 +162,9 @@ pub(crate) fn choice<T: Choice>(located: &Located, _: &Path) -> Read<T> {
 
 /// A path; a relative one in a file is relative to the file's folder.
 pub(crate) fn path(located: &Located, base: &Path) -> Read<PathBuf> {
+    if let Value::Place { path, .. } = &located.value {
+        return Ok(path.clone());
+    }
     match as_text(located) {
         Some(text) if text.is_empty() => Err(Wrong::new("must not be empty")),
         Some(text) if text == "~" || text.starts_with("~/") => {

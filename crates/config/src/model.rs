@@ -327,7 +327,8 @@ fn folders(located: &Located, base: &Path) -> Read<Vec<FolderAndTable>> {
             wrong.message = format!("holds a folder that {}", wrong.message);
             at(wrong)
         })?;
-        let (Value::Text(name) | Value::Loose(name)) = &place.value else {
+        let (Value::Text(name) | Value::Loose(name) | Value::Place { name, .. }) = &place.value
+        else {
             continue;
         };
         let folder = Folder {

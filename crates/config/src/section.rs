@@ -50,6 +50,10 @@ pub(crate) struct Reader {
     pub(crate) warnings: Diagnostics,
     /// Where each key's value came from.
     pub(crate) origins: BTreeMap<String, Origin>,
+    /// How keys are called in the file, where that is not their name here.
+    pub(crate) written: BTreeMap<String, String>,
+    /// Whether an unknown key is only worth a notice.
+    pub(crate) unknown_is_a_notice: bool,
     unknown: Vec<Unknown>,
 }
 
@@ -104,12 +108,17 @@ impl Reader {
     pub(crate) fn report_unknown(&mut self) {
         for unknown in std::mem::take(&mut self.unknown) {
             let key = join(&unknown.section, &unknown.key);
-            let mut one = Diagnostic::new(&unknown.origin, &key, format!("unknown key `{key}`"));
+            let shown = self.written.get(&key).unwrap_or(&key);
+            let mut one = Diagnostic::new(&unknown.origin, &key, format!("unknown key `{shown}`"));
             one.hint = match nearest(&unknown.key, unknown.known.iter().copied()) {
                 Some(near) => Some(format!("did you mean `{near}`?")),
                 None => self.elsewhere(&unknown.key),
             };
-            self.errors.push(one);
+            if self.unknown_is_a_notice {
+                self.warnings.push(one);
+            } else {
+                self.errors.push(one);
+            }
         }
     }
     /// Finds a known key of that name in another section.
@@ -161,7 +170,8 @@ impl<'t> Section<'_, 't> {
     pub(crate) fn wrong(&mut self, key: &str, origin: &Origin, wrong: Wrong) {
         let path = self.key(key);
         let origin = wrong.origin.as_ref().unwrap_or(origin);
-        let mut one = Diagnostic::new(origin, &path, format!("`{path}` {}", wrong.message));
+        let shown = self.reader.written.get(&path).unwrap_or(&path);
+        let mut one = Diagnostic::new(origin, &path, format!("`{shown}` {}", wrong.message));
         one.hint = wrong.hint;
         self.reader.errors.push(one);
     }

@@ -18,7 +18,7 @@ pub struct PluginSettings {
     pub import_paths: Vec<PathBuf>,
     /// Variables set for the worker.
     pub env: Variables,
-    /// Names of variables taken over from slated's own environment.
+    /// Names of variables taken over from slated's own environment; `*`: all of them.
     pub env_pass: Vec<String>,
     /// The worker's working directory; `None`: slated's own.
     pub cwd: Option<PathBuf>,

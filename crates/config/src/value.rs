@@ -4,7 +4,7 @@
 //! read by the same rules. No `Debug` here: a tree may hold secrets.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
@@ -25,6 +25,11 @@ pub(crate) enum Value {
     Text(String),
     /// A text whose type is the key's: from a flag or the environment.
     Loose(String),
+    /// A path whose place is known already, and how it was written.
+    Place {
+        name: String,
+        path: PathBuf,
+    },
     Integer(i64),
     Boolean(bool),
     List(Vec<Located>),
@@ -39,7 +44,7 @@ impl Value {
     /// Says what the value is, without what it says: for secrets.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
-            Self::Text(_) | Self::Loose(_) => "a string",
+            Self::Text(_) | Self::Loose(_) | Self::Place { .. } => "a string",
             Self::Integer(_) => "a number",
             Self::Boolean(_) => "true or false",
             Self::List(_) => "a list",
@@ -54,6 +59,7 @@ impl Value {
                 format!("{text:?}")
             }
             Self::Text(_) | Self::Loose(_) => "a longer text".into(),
+            Self::Place { name, .. } => format!("{name:?}"),
             Self::Integer(number) => number.to_string(),
             Self::Boolean(flag) => flag.to_string(),
             Self::Other(text) => text.clone(),

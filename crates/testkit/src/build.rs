@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use slated_sim::{Server, Site, SiteOptions};
 
+use crate::conf::ConfFile;
 use crate::daemon::Recipe;
 use crate::history::Start;
 use crate::plugins::{Plugin, Script};
@@ -29,6 +30,8 @@ pub struct Builder {
     plugins: Vec<Plugin>,
     /// TOML text by section and key.
     settings: BTreeMap<String, BTreeMap<String, String>>,
+    /// What stands in a `shotgunEventDaemon.conf`, where the world has one.
+    conf: Option<ConfFile>,
     window: usize,
     retries: bool,
     env: Vec<(String, String)>,
@@ -41,6 +44,7 @@ impl Builder {
             site: SiteOptions::default(),
             plugins: Vec::new(),
             settings: BTreeMap::new(),
+            conf: None,
             window: 16,
             retries: true,
             env: Vec::new(),
@@ -67,6 +71,15 @@ impl Builder {
     pub fn setting(mut self, section: &str, key: &str, value: &str) -> Self {
         let section = self.settings.entry(section.to_owned()).or_default();
         section.insert(key.to_owned(), value.to_owned());
+        self
+    }
+    /// Gives the world a `shotgunEventDaemon.conf` in place of a `slated.toml`: one as the Python
+    /// daemon comes with, changed by `change`. Its `[slated]` section holds what
+    /// [`Self::setting`] sets, as far as it can stand there.
+    pub fn conf(mut self, change: impl FnOnce(&mut ConfFile)) -> Self {
+        change(self.conf.get_or_insert_default());
+        // As the Python daemon, which tries nothing again.
+        self.retries = false;
         self
     }
     /// Sets how many events are sent ahead to plugins that take no time.
@@ -110,21 +123,38 @@ impl Builder {
                 .key(name)
                 .with_context(|| format!("no script {name}"))?,
         };
-        let config = folder.path().join("slated.toml");
-        let builder = self
-            .setting("site", "url", &quoted(&server.url()))
-            .setting("site", "script", &quoted(&script.name))
-            .setting("site", "key", &format!("{{ env = \"{KEY}\" }}"))
-            .setting(
-                "defaults",
-                "python",
-                &quoted(&python::interpreter()?.to_string_lossy()),
+        let python = quoted(&python::interpreter()?.to_string_lossy());
+        let mut builder = self.setting("defaults", "python", &python);
+        let mut configured = FOLDER.to_owned();
+        let mut state = folder.path().join("state");
+        let key;
+        let config = if let Some(mut conf) = builder.conf.take() {
+            conf.fill(
+                folder.path(),
+                &server.url(),
+                &script.name,
+                &builder.settings,
             );
-        std::fs::write(&config, builder.toml()).context("cannot write slated.toml")?;
+            conf.get("plugins", "paths").clone_into(&mut configured);
+            state = format!("{}.slated", conf.get("daemon", "eventIdFile")).into();
+            key = ConfFile::KEY;
+            let path = folder.path().join("shotgunEventDaemon.conf");
+            std::fs::write(&path, conf.text()).context("cannot write the .conf")?;
+            path
+        } else {
+            builder = builder
+                .setting("site", "url", &quoted(&server.url()))
+                .setting("site", "script", &quoted(&script.name))
+                .setting("site", "key", &format!("{{ env = \"{KEY}\" }}"));
+            key = KEY;
+            let path = folder.path().join("slated.toml");
+            std::fs::write(&path, builder.toml()).context("cannot write slated.toml")?;
+            path
+        };
         std::fs::create_dir(folder.path().join(FOLDER))
             .context("cannot make the plugins folder")?;
         let mut env = builder.env;
-        env.push((KEY.to_owned(), script.key.clone()));
+        env.push((key.to_owned(), script.key.clone()));
         let world = World {
             recipe: Recipe {
                 binary: builder.slated,
@@ -138,6 +168,8 @@ impl Builder {
             script,
             daemon: None,
             plugins: builder.plugins,
+            configured,
+            state,
             policy: (builder.window, builder.retries),
             start: Start::default(),
         };

@@ -41,6 +41,7 @@
 //! ```
 
 mod build;
+mod conf;
 mod daemon;
 pub mod history;
 mod observe;
@@ -49,4 +50,5 @@ pub mod python;
 mod world;
 
 pub use build::Builder;
+pub use conf::ConfFile;
 pub use world::World;

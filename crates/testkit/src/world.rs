@@ -37,6 +37,10 @@ pub struct World {
     pub(crate) recipe: Recipe,
     pub(crate) daemon: Option<Daemon>,
     pub(crate) plugins: Vec<Plugin>,
+    /// The folder of plugins, as the configuration calls it.
+    pub(crate) configured: String,
+    /// The folder of the daemon's state.
+    pub(crate) state: PathBuf,
     /// The window and whether failures are retried, as configured.
     pub(crate) policy: (usize, bool),
     pub(crate) start: Start,
@@ -55,6 +59,10 @@ impl World {
     /// Returns the address of the site.
     pub fn url(&self) -> String {
         self.server.url()
+    }
+    /// Returns the folder of the daemon's state.
+    pub fn state(&self) -> &Path {
+        &self.state
     }
     /// Returns the folder that holds configuration, plugins and state.
     pub fn folder(&self) -> &Path {
@@ -116,7 +124,7 @@ impl World {
     pub(crate) fn write_plugin(&self, plugin: &Plugin) -> Result<()> {
         plugin.write(
             &self.folder().join(FOLDER),
-            FOLDER,
+            &self.configured,
             &self.script,
             &self.journal_path(),
         )
@@ -226,7 +234,7 @@ impl World {
         let lanes = self
             .plugins
             .iter()
-            .filter_map(|plugin| plugin.lane(FOLDER, window, retries));
+            .filter_map(|plugin| plugin.lane(&self.configured, window, retries));
         let history = History {
             shown,
             start: self.start,
@@ -277,9 +285,9 @@ impl World {
         };
         let journal = self.journal()?;
         let ready = self.plugins.iter().all(|plugin| {
-            let id = plugin.id(FOLDER);
+            let id = plugin.id(&self.configured);
             let loaded = |line: &Line| matches!(line, Line::Load { plugin, .. } if *plugin == id);
-            plugin.lane(FOLDER, 1, false).is_none()
+            plugin.lane(&self.configured, 1, false).is_none()
                 || (snapshot.lanes.iter().any(|lane| lane.plugin == id)
                     && journal.iter().any(loaded))
         });
@@ -287,7 +295,7 @@ impl World {
     }
 
     fn store(&self) -> Result<Sqlite> {
-        Sqlite::open_read_only(&self.folder().join("state")).context("cannot read the state")
+        Sqlite::open_read_only(&self.state).context("cannot read the state")
     }
     fn journal_path(&self) -> PathBuf {
         self.folder().join("journal.jsonl")

@@ -43,6 +43,18 @@ impl Environment for World {
     fn variable(&self, name: &str) -> Option<String> {
         self.variables.get(name).map(ToString::to_string)
     }
+    fn named(&self, name: &str) -> Vec<(String, String)> {
+        let all = self.variables.iter();
+        all.filter(|(own, _)| own.to_lowercase() == name.to_lowercase())
+            .map(|(own, value)| ((*own).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+    fn exists(&self, path: &Path) -> bool {
+        self.files.contains_key(path)
+    }
+    fn program(&self) -> Option<PathBuf> {
+        Some("/opt/studio/slated".into())
+    }
     fn read(&self, path: &Path) -> Result<String, String> {
         let file = self.files.get(path).ok_or("no such file")?;
         Ok(file.0.to_owned())

@@ -210,7 +210,7 @@ fn every_value_knows_where_it_came_from() {
 }
 
 #[test]
-fn the_file_is_looked_for_nearby_then_at_home_then_in_etc() {
+fn the_file_is_looked_for_nearby_then_at_home_then_in_etc_then_where_the_python_daemon_has_it() {
     let mut world = World::default();
     let shown = |world: &World| -> Vec<String> {
         places(world)
@@ -218,7 +218,13 @@ fn the_file_is_looked_for_nearby_then_at_home_then_in_etc() {
             .map(|p| p.display().to_string())
             .collect()
     };
-    assert_eq!(shown(&world), ["slated.toml", "/etc/slated/slated.toml"]);
+    let places = [
+        "slated.toml",
+        "/etc/slated/slated.toml",
+        "/opt/studio/shotgunEventDaemon.conf",
+        "/etc/shotgunEventDaemon.conf",
+    ];
+    assert_eq!(shown(&world), places);
     world.variables.insert("HOME", "/home/td");
     assert_eq!(shown(&world)[1], "/home/td/.config/slated/slated.toml");
     world.variables.insert("XDG_CONFIG_HOME", "/x");

@@ -15,7 +15,7 @@ pub(crate) struct ConfigArgs {
     /// Read this configuration
     ///
     /// Without it: ./slated.toml, then slated/slated.toml in $XDG_CONFIG_HOME, then
-    /// /etc/slated/slated.toml.
+    /// /etc/slated/slated.toml; then shotgunEventDaemon.conf beside the program, then in /etc.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

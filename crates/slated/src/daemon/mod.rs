@@ -208,7 +208,10 @@ fn check(config: &Config) -> Result<(), CommandError> {
                 folder.path.display(),
                 config.origin("plugins.folders")
             ))
-            .hint("make it, or correct `plugins.folders`; relative paths start at the configuration file"));
+            .hint(match config.conf {
+                None => "make it, or correct `plugins.folders`; relative paths start at the configuration file",
+                Some(_) => "make it, or correct `paths` under [plugins]",
+            }));
         }
     }
     Ok(())
@@ -323,7 +326,9 @@ pub(crate) fn warn_of_idle_keys(config: &Config) {
 }
 
 /// Keys that do nothing yet.
-const IDLE: [&str; 13] = [
+const IDLE: [&str; 14] = [
+    // slated paces its own attempts.
+    "daemon.*",
     "site.settle",
     "state.keep_events",
     "state.alarm_size",

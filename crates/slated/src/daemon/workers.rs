@@ -179,15 +179,31 @@ const fn python_level(level: Level) -> u32 {
     }
 }
 
-/// Returns a worker's variables: the basics and those named, never what feeds a secret.
+/// Returns a worker's variables: the basics and those named, never what feeds a secret. Where a
+/// `.conf` passes everything, so do we, as the Python daemon does: plugins rely on it.
 pub(crate) fn environment(config: &Config, settings: &PluginSettings) -> Environment {
     let withheld = config.secret_variables();
+    if settings.env_pass.iter().any(|name| name == "*") {
+        let set = settings.env.0.iter();
+        let remove: Vec<OsString> = match &config.conf {
+            Some(_) => Vec::new(),
+            None => std::env::vars_os()
+                .map(|(name, _)| name)
+                .filter(|name| is_withheld(&name.to_string_lossy(), &withheld))
+                .collect(),
+        };
+        return Environment {
+            clear: false,
+            set: set.map(|(k, v)| (k.into(), v.into())).collect(),
+            remove,
+        };
+    }
     let passed = BASICS
         .iter()
         .copied()
         .chain(settings.env_pass.iter().map(String::as_str));
     let passed = passed
-        .filter(|name| !name.starts_with("SLATED_") && !withheld.contains(name))
+        .filter(|name| !is_withheld(name, &withheld))
         .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
     let own = settings
         .env
@@ -199,6 +215,11 @@ pub(crate) fn environment(config: &Config, settings: &PluginSettings) -> Environ
         set: passed.chain(own).collect(),
         remove: Vec::new(),
     }
+}
+
+/// Tells whether no plugin may see a variable.
+fn is_withheld(name: &str, secrets: &[&str]) -> bool {
+    name.starts_with("SLATED_") || secrets.contains(&name)
 }
 
 /// Why a frame was not sent.

@@ -42,7 +42,13 @@ impl Place {
         assert_eq!(String::from_utf8(output.stdout)?, "");
         let said = String::from_utf8(output.stderr)?;
         let here = self.path().to_str().context("a path in UTF-8")?;
-        Ok((output.status.code(), said.replace(here, "HERE")))
+        let bin = Path::new(SLATED).canonicalize()?;
+        let bin = bin
+            .parent()
+            .and_then(Path::to_str)
+            .context("a folder in UTF-8")?;
+        let said = said.replace(here, "HERE").replace(bin, "BIN");
+        Ok((output.status.code(), said))
     }
     /// Refuses this configuration with exit code 3, in these words, and writes nothing. Lines of
     /// the log come before them; they are not compared.
@@ -87,9 +93,17 @@ fn a_configuration_that_cannot_be_used() -> Result<()> {
         &["run", "--config", "nowhere.toml"],
         "error: nowhere.toml: cannot be read: No such file or directory (os error 2)",
     )?;
-    place.refuses_as_it_stands(&["run"], "error: no configuration: none of slated.toml, HERE/.config/slated/slated.toml, /etc/slated/slated.toml is there (name one with `--config FILE`)")?;
+    place.refuses_as_it_stands(&["run"], "error: no configuration: none of slated.toml, HERE/.config/slated/slated.toml, /etc/slated/slated.toml, BIN/shotgunEventDaemon.conf, /etc/shotgunEventDaemon.conf is there (name one with `--config FILE`)")?;
     std::fs::write(place.path().join("shotgunEventDaemon.conf"), "[daemon]\n")?;
-    place.refuses_as_it_stands(&["run", "--config", "shotgunEventDaemon.conf"], "error: shotgunEventDaemon.conf: this version reads `slated.toml` only (reading shotgunEventDaemon.conf comes with a later version; until then write a slated.toml)")?;
+    place.refuses_as_it_stands(
+        &["run", "--config", "shotgunEventDaemon.conf"],
+        "error: shotgunEventDaemon.conf: `[shotgun] server` is missing (under [shotgun]: `server: https://studio.example`)\n\
+         shotgunEventDaemon.conf: `[shotgun] name` is missing (under [shotgun]: `name: the script's name`)\n\
+         shotgunEventDaemon.conf: `[shotgun] key` is missing (the Python daemon takes $KEY: `key: %(KEY)s`)\n\
+         shotgunEventDaemon.conf: `[plugins] paths` is missing (under [plugins]: `paths: /usr/local/shotgun/plugins`)\n\
+         shotgunEventDaemon.conf: `[daemon] logFile` is missing (under [daemon]: `logFile: shotgunEventDaemon`)\n\
+         shotgunEventDaemon.conf: `[daemon] eventIdFile` is missing (under [daemon]: `eventIdFile: /var/lib/slated/events.id`)",
+    )?;
     place.refuses(
         "[site\nurl = 1\n",
         "error: slated.toml:1: unclosed table, expected `]`",
