@@ -7,6 +7,8 @@
 mod ini;
 mod old;
 mod ours;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,3 @@
+//! What a studio's file says, and what it is told.
+
+mod differential;
