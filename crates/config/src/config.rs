@@ -424,7 +424,8 @@ impl Config {
             return;
         }
         for (key, secret) in self.secrets() {
-            if let Some(secret) = secret
+            if key != "site.proxy"
+                && let Some(secret) = secret
                 && let Some(variable) = secret.variable_name()
                 && !secret.origin().is_default()
             {

@@ -1,10 +1,11 @@
 //! `shotgunEventDaemon.conf`: the file of the Python event daemon, read as that daemon reads it.
 //!
 //! It becomes the same tree as a `slated.toml`, and one set of rules reads both. `ini` has
-//! the syntax, `value` what stands in it, `old` the sections of the Python daemon and `ours`
-//! the `[slated]` ones, which that daemon does not look at.
+//! the syntax, `value` what stands in it, `old` the sections of the Python daemon (by way of
+//! `lookup`) and `ours` the `[slated]` ones, which that daemon does not look at.
 
 mod ini;
+mod lookup;
 mod old;
 mod ours;
 #[cfg(test)]

@@ -3,11 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::value::{boolean, elements, int, is_blank};
+use super::value::{boolean, elements, is_blank};
 use super::{Conf, ConfLogs, Found, LogMode, Map};
 use crate::Origin;
-use crate::kinds;
-use crate::section::{Wrong, nearest};
+use crate::section::nearest;
 use crate::value::{Located, Value};
 
 /// Every key the Python daemon knows, as its documentation spells them.
@@ -258,119 +257,6 @@ impl Map<'_> {
     fn slated_says(&self, bare: &str, whole: &str) -> bool {
         let ours = self.ini.sections.get("slated");
         ours.is_some_and(|ours| ours.entries.contains_key(bare) || ours.entries.contains_key(whole))
-    }
-
-    /// Reads a key of the Python daemon; where it is missing and the environment has a variable
-    /// of that name, says what the Python daemon takes for its value.
-    fn get(&mut self, section: &'static str, key: &'static str) -> Option<Found> {
-        let name = format!("[{section}] {key}");
-        if let Some(entry) = self.ini.get(section, &key.to_lowercase()) {
-            return self.read(section, name, entry);
-        }
-        if self.ini.sections.contains_key(section)
-            && let Some((variable, _)) = self.env.named(&key.to_lowercase()).pop()
-        {
-            let message =
-                format!("the Python daemon takes `{name}` from ${variable} here; slated does not");
-            let hint = format!("write `{key}: %({variable})s` under [{section}] if it is meant");
-            let origin = Origin::file(&self.path);
-            self.warn(&origin, &name, message, Some(hint));
-        }
-        None
-    }
-    /// Reads a key that must be there.
-    fn present(
-        &mut self,
-        section: &'static str,
-        key: &'static str,
-        example: &str,
-    ) -> Option<Found> {
-        let lower = key.to_lowercase();
-        if self.ini.get(section, &lower).is_some() {
-            return self.get(section, key);
-        }
-        let mut hint = format!("under [{section}]: `{key}: {example}`");
-        if let Some((variable, _)) = self.env.named(&lower).pop() {
-            hint = format!("the Python daemon takes ${variable}: `{key}: %({variable})s`");
-        }
-        let origin = Origin::file(&self.path);
-        let wrong = Wrong::new("is missing").hint(hint);
-        self.error(&origin, &format!("[{section}] {key}"), wrong);
-        None
-    }
-    /// Reads a key that must be there and not be empty.
-    fn needed(&mut self, section: &'static str, key: &'static str, example: &str) -> Option<Found> {
-        let found = self.present(section, key, example)?;
-        if !is_blank(&found.text) {
-            return Some(found);
-        }
-        let wrong = match &found.variable {
-            Some(variable) => format!("is empty, as ${variable} is"),
-            None => "must not be empty".into(),
-        };
-        self.error(&found.origin, &found.name, Wrong::new(wrong));
-        None
-    }
-    fn number(&mut self, section: &'static str, key: &'static str) -> Option<(Found, i64)> {
-        let found = self.get(section, key)?;
-        let number = int(&found.text);
-        if number.is_none() {
-            self.not(&found, "a whole number");
-        }
-        Some((found, number?))
-    }
-    fn flag(&mut self, section: &'static str, key: &'static str) -> Option<(Found, bool)> {
-        let found = self.get(section, key)?;
-        let flag = boolean(&found.text);
-        if flag.is_none() {
-            self.not(&found, "one of 1, yes, true, on, 0, no, false, off");
-        }
-        Some((found, flag?))
-    }
-    fn not(&mut self, found: &Found, accepted: &str) {
-        let stands = Value::Text(found.text.clone());
-        let mut wrong = Wrong::takes(accepted, &found.located(stands));
-        if found.text.contains([';', '#']) {
-            wrong = wrong.hint("a comment needs a line of its own");
-        }
-        self.error(&found.origin, &found.name, wrong);
-    }
-    /// Reads a path; an empty one is none.
-    fn path(&mut self, section: &'static str, key: &'static str) -> Option<(Found, PathBuf)> {
-        let found = self.get(section, key)?;
-        if is_blank(&found.text) {
-            return None;
-        }
-        let path = self.place(&found, &found.text)?;
-        Some((found, path))
-    }
-    /// Returns where a path leads: from the working directory of the process, as in the Python
-    /// daemon.
-    fn place(&mut self, found: &Found, text: &str) -> Option<PathBuf> {
-        if text.contains('\n') {
-            let wrong =
-                Wrong::new("holds a path of several lines").hint("put a comma between paths");
-            self.error(&found.origin, &found.name, wrong);
-            return None;
-        }
-        match kinds::path(&found.located(Value::Text(text.into())), self.cwd) {
-            Ok(path) => {
-                if Path::new(text).is_relative() {
-                    let message = format!(
-                        "`{}`: {text} is taken from where slated was started: {}",
-                        found.name,
-                        path.display()
-                    );
-                    let hint = "write the whole path: once in the background, the Python daemon takes it from /";
-                    self.warn(&found.origin, &found.name, message, Some(hint.into()));
-                }
-                Some(path)
-            }
-            Err(wrong) => {
-                self.error(&found.origin, &found.name, wrong);
-                None
-            }
-        }
     }
 
     /// Says what stands in the file and means nothing to slated.

@@ -34,9 +34,9 @@ fn config(text: &str) -> Config {
 
 /// A world of variables and files.
 #[derive(Default)]
-struct World {
-    variables: BTreeMap<&'static str, &'static str>,
-    files: BTreeMap<PathBuf, (&'static str, u32)>,
+pub(crate) struct World {
+    pub(crate) variables: BTreeMap<&'static str, &'static str>,
+    pub(crate) files: BTreeMap<PathBuf, (&'static str, u32)>,
 }
 
 impl Environment for World {

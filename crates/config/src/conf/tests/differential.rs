@@ -4,6 +4,7 @@
 //! `SLATED_TEST_PYTHON` with which Python.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -143,9 +144,10 @@ fn ours(case: &Case) -> Value {
                 Err(other) => panic!("{other}"),
             };
             let as_kind = |read: &dyn Fn(&str) -> Option<Value>| match &text {
-                Ok(text) => {
-                    read(text).map_or(json!({ "error": "ValueError" }), |v| json!({ "is": v }))
-                }
+                Ok(text) => match read(text) {
+                    Some(value) => json!({ "is": value }),
+                    None => json!({ "error": "ValueError" }),
+                },
                 Err(error) => json!({ "error": error }),
             };
             json!({
@@ -317,47 +319,47 @@ fn case(rng: &mut Rng) -> Case {
         quiet(rng, end, &mut text);
     }
     if rng.u8(..25) == 0 {
-        text += &format!("k: v{end}");
+        write!(text, "k: v{end}").unwrap();
     }
-    for n in 0..rng.usize(1..4) {
-        let name = if wild {
-            choose(rng, SECTIONS)
-        } else {
-            sections[n]
-        };
+    for tidy in sections.iter().take(rng.usize(1..4)) {
+        let name = if wild { choose(rng, SECTIONS) } else { tidy };
         let tail = choose(rng, &["", "", "", " ; t", " x"]);
         // One that closes again makes a longer name.
         let tail = if rng.u8(..40) == 0 { "y]" } else { tail };
-        text += &format!("[{name}]{tail}{end}");
+        write!(text, "[{name}]{tail}{end}").unwrap();
         if rng.u8(..8) == 0 {
             chain(rng, end, &mut text);
         }
         let mut keys = KEYS[..14].to_vec();
         rng.shuffle(&mut keys);
         let mut indent = "";
-        for m in 0..rng.usize(..6) {
+        for tidy in keys.iter().take(rng.usize(..6)) {
             if rng.u8(..6) == 0 {
                 indent = choose(rng, SPACES);
             }
-            let key = if wild { choose(rng, KEYS) } else { keys[m] };
+            let key = if wild { choose(rng, KEYS) } else { tidy };
             let (before, after) = (choose(rng, SPACES), choose(rng, SPACES));
             let delimiter = choose(rng, &[":", "=", ":=", "=="]);
-            text += &format!("{indent}{key}{before}{delimiter}{after}{}{end}", value(rng));
+            write!(
+                text,
+                "{indent}{key}{before}{delimiter}{after}{}{end}",
+                value(rng)
+            )
+            .unwrap();
             while rng.u8(..4) == 0 {
-                match rng.u8(..3) {
-                    0 => quiet(rng, end, &mut text),
-                    _ => {
-                        let deeper = choose(rng, &[" ", "\t", "    ", "\u{a0} "]);
-                        text += &format!("{indent}{deeper}{}{end}", value(rng));
-                    }
+                if rng.u8(..3) == 0 {
+                    quiet(rng, end, &mut text);
+                } else {
+                    let deeper = choose(rng, &[" ", "\t", "    ", "\u{a0} "]);
+                    write!(text, "{indent}{deeper}{}{end}", value(rng)).unwrap();
                 }
             }
         }
         if grave && rng.bool() {
-            text += &format!("{}{end}", choose(rng, GRAVE));
+            write!(text, "{}{end}", choose(rng, GRAVE)).unwrap();
         }
         if rng.u8(..30) == 0 {
-            text += &format!("[daemon]{end}a: 1{end}A = 2{end}");
+            write!(text, "[daemon]{end}a: 1{end}A = 2{end}").unwrap();
         }
     }
     if rng.bool() {
@@ -394,16 +396,16 @@ fn quiet(rng: &mut Rng, end: &str, text: &mut String) {
     } else {
         ""
     };
-    *text += &format!("{space}{comment}{end}");
+    write!(text, "{space}{comment}{end}").unwrap();
 }
 
 /// Values that lead to values, up to one too many.
 fn chain(rng: &mut Rng, end: &str, text: &mut String) {
     let length = rng.usize(8..13);
     for n in 1..length {
-        *text += &format!("d{n} = %(d{})s{end}", n + 1);
+        write!(text, "d{n} = %(d{})s{end}", n + 1).unwrap();
     }
-    *text += &format!("d{length} = {}{end}", choose(rng, &["end", "%%"]));
+    write!(text, "d{length} = {}{end}", choose(rng, &["end", "%%"])).unwrap();
 }
 
 fn value(rng: &mut Rng) -> String {
@@ -411,7 +413,7 @@ fn value(rng: &mut Rng) -> String {
     for _ in 0..rng.usize(1..4) {
         match rng.u8(..20) {
             0..12 => value += choose(rng, WORDS),
-            12..18 => value += &format!("%({})s", choose(rng, NAMES)),
+            12..18 => write!(value, "%({})s", choose(rng, NAMES)).unwrap(),
             18 => value += choose(rng, BROKEN),
             _ => value += choose(rng, SPACES),
         }
