@@ -1,8 +1,9 @@
 //! The configuration of slated as types, with where each value came from.
 //!
-//! [`Config::load`] reads a `slated.toml`; [`Config::parse`] does so without touching the
-//! world. Everything wrong is told together, each with file and line, the key, and what is
-//! accepted. Secrets only name their source until [`Config::resolve`] fetches them.
+//! [`Config::load`] reads a `slated.toml` or a `shotgunEventDaemon.conf`; [`Config::parse`] and
+//! [`Config::parse_conf`] do so without touching the world. Everything wrong is told together,
+//! each with file and line, the key, and what is accepted. Secrets only name their source until
+//! [`Config::resolve`] fetches them.
 //! `reference.toml` beside this crate's manifest holds every key with its default.
 //!
 //! Invariants: nothing here prints; a secret's value never reaches `Debug`, `Display` or an

@@ -278,3 +278,44 @@ pub(crate) fn broken(failed: &LoadFailed) -> Broken {
         traceback: failed.traceback.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use slated_config::{Source, System};
+
+    use super::*;
+
+    fn read(text: &str) -> Source<'_> {
+        Source {
+            path: Path::new("/studio/file"),
+            base: Path::new("/studio"),
+            text,
+            mode: None,
+        }
+    }
+
+    #[test]
+    fn the_whole_environment_is_all_but_secrets_and_under_a_conf_all() {
+        // A variable that every test process has stands for one with a key.
+        let toml = "[site]\nurl = 'https://s'\nkey = { env = 'PATH' }\n[defaults]\nenv_pass = ['*']\nenv = { A = '1' }";
+        let config = Config::parse(&read(toml), &[]).unwrap().config;
+        let env = environment(&config, &config.defaults);
+        assert!(!env.clear && env.remove.contains(&"PATH".into()));
+        assert_eq!(env.set.get(&OsString::from("A")), Some(&"1".into()));
+
+        let conf = "[shotgun]\nserver: https://s\nname: n\nkey: %(PATH)s\n[plugins]\npaths: /p\n[daemon]\neventIdFile: /i\nlogFile: l\n";
+        let config = |text| Config::parse_conf(&read(text), Path::new("/"), &System, &[]);
+        let all = config(conf).unwrap().config;
+        assert_eq!(all.secret_variables(), ["PATH"]);
+        let env = environment(&all, &all.defaults);
+        assert!(!env.clear && env.remove.is_empty());
+
+        // Named variables end that, and with it the key.
+        let named = format!("{conf}[slated]\nenv_pass = HOME, PATH\n");
+        let named = config(&named).unwrap().config;
+        let env = environment(&named, &named.defaults);
+        assert!(env.clear && !env.set.contains_key(&OsString::from("PATH")));
+    }
+}
