@@ -38,6 +38,18 @@ impl Signals {
     }
 }
 
+/// Calls `act` at every SIGHUP, which then no longer ends the process.
+pub(crate) fn on_hangup(act: impl Fn() + Send + 'static) -> Result<(), CommandError> {
+    let mut hangup = signal(SignalKind::hangup())
+        .map_err(|e| CommandError::internal(format!("cannot listen to SIGHUP: {e}")))?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            act();
+        }
+    });
+    Ok(())
+}
+
 /// Ends without waiting. Workers see their pipe hang up and end themselves; what they had not
 /// answered counts as not done.
 #[expect(clippy::exit, reason = "a person who asks twice wants no further word")]

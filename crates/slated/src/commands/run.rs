@@ -1,17 +1,16 @@
 //! `slated run`: follow the site and run plugins, in the foreground.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use slated_config::{Level, LogFormat, System};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use slated_config::{Config, Secrets, System};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::common::ConfigArgs;
 use crate::daemon::{self, Daemon};
 use crate::error::CommandError;
-use crate::signals::Signals;
-use crate::tell::Teller;
+use crate::signals::{self, Signals};
+use crate::tell::{Log, Teller};
 
 /// Follow the site and run plugins, until SIGTERM or Ctrl-C
 ///
@@ -29,11 +28,24 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     let loaded = args.config.load()?;
     let (secrets, secret_warnings) = loaded.config.resolve(&System)?;
-    start_log(loaded.config.log.level, loaded.config.log.format);
+    let log = Log::start(&loaded.config)?;
+    tracing_subscriber::registry().with(log.listener()).init();
     for warning in loaded.warnings.0.iter().chain(&secret_warnings.0) {
         tracing::warn!("{warning}");
     }
-    daemon::warn_of_idle_keys(&loaded.config);
+    let result = serve(loaded.config, secrets, args.python.as_deref(), &log).await;
+    log.flush();
+    result
+}
+
+/// Runs the daemon until it ends.
+async fn serve(
+    config: Config,
+    secrets: Secrets,
+    python: Option<&Path>,
+    log: &Log,
+) -> Result<(), CommandError> {
+    daemon::warn_of_idle_keys(&config);
     tracing::info!(
         "slated {} (process {}) starts.",
         env!("CARGO_PKG_VERSION"),
@@ -41,8 +53,12 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     );
     // From here on, so that a stop in the middle of the start is one, too.
     let mut signals = Signals::listen()?;
-    let python = args.python.as_deref();
-    let start = Daemon::start(loaded.config, secrets, python, Teller::new());
+    // Without files a closed terminal ends slated, as it ends any command.
+    if log.outlives_terminal() {
+        let log = log.clone();
+        signals::on_hangup(move || log.reopen())?;
+    }
+    let start = Daemon::start(config, secrets, python, Teller::logging(log.clone()));
     let daemon = tokio::select! {
         daemon = Box::pin(start) => daemon?,
         _ = signals.next() => {
@@ -56,27 +72,4 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
         tracing::info!("Stopped; everything is on record.");
     }
     result
-}
-
-/// Sends the log to stderr. What libraries say of themselves is left out, short of a warning.
-fn start_log(level: Level, format: LogFormat) {
-    let level = match level {
-        Level::Trace => LevelFilter::TRACE,
-        Level::Debug => LevelFilter::DEBUG,
-        Level::Info => LevelFilter::INFO,
-        Level::Warn => LevelFilter::WARN,
-        Level::Error => LevelFilter::ERROR,
-    };
-    let filter = Targets::new()
-        .with_target("slated", level)
-        .with_default(level.min(LevelFilter::WARN));
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => log.json().finish().with(filter).init(),
-        LogFormat::Human => log.finish().with(filter).init(),
-    }
 }

@@ -326,7 +326,7 @@ pub(crate) fn warn_of_idle_keys(config: &Config) {
 }
 
 /// Keys that do nothing yet.
-const IDLE: [&str; 14] = [
+const IDLE: [&str; 12] = [
     // slated paces its own attempts.
     "daemon.*",
     "site.settle",
@@ -337,8 +337,6 @@ const IDLE: [&str; 14] = [
     "plugins.concurrent_callbacks",
     "defaults.memory_limit",
     "defaults.recycle_after",
-    "log.folder",
-    "log.timing",
     "mail.*",
     "alerts.*",
     "web.*",

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use slated_config::PluginSettings;
 use slated_core::lane::{self, CallbackSpec, Lane, Note};
 use slated_core::life::{self, Generation, Life};
 use slated_core::{Mono, retry};
 use slated_host::Handle;
-use slated_model::{CallbackId, EventId, PluginId};
+use slated_model::{CallbackId, EventId, PluginId, Row};
 
 use crate::clock::wall_ms;
 use crate::daemon::message::Text;
@@ -40,6 +41,8 @@ pub(crate) struct Plugin {
     pub(crate) last_error: Option<ErrorView>,
     pub(crate) done: u64,
     pub(crate) failed: u64,
+    /// What was sent and not answered in full, by frame; kept for the timing log alone.
+    pub(crate) timed: BTreeMap<u64, Arc<Row>>,
 }
 
 /// One process of a plugin.
@@ -111,6 +114,7 @@ impl Plugin {
             last_error: None,
             done: 0,
             failed: 0,
+            timed: BTreeMap::new(),
         }
     }
 
@@ -179,6 +183,14 @@ impl Plugin {
             PluginState::Gone => Some(view::GONE.into()),
             PluginState::Broken | PluginState::Running | PluginState::Unknown => None,
         }
+    }
+
+    /// Keeps the row of a frame until the frame is through.
+    pub(crate) fn keep_for_timing(&mut self, frame: &lane::Frame) {
+        let lane = self.lane.as_ref();
+        self.timed
+            .retain(|seq, _| lane.is_some_and(|lane| lane.event_of(*seq).is_some()));
+        self.timed.insert(frame.seq, Arc::clone(&frame.row));
     }
 
     fn holds(&self) -> bool {

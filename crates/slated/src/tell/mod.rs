@@ -4,12 +4,24 @@
 //! dashboard) say the same thing. Levels go by duty: an error wants somebody to act, a warning was
 //! recovered from, information is about lives, debugging about single events.
 
+mod files;
+mod lines;
+mod log;
+mod record;
+mod rotating;
+mod timing;
 mod words;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use slated_model::{CallbackId, Event, EventId, Failure, HoldRow, PluginId};
 use tokio::sync::broadcast;
+
+pub(crate) use log::Log;
+use record::Record;
+pub(crate) use record::Source;
+pub(crate) use timing::Timing;
 
 /// Something worth telling.
 #[derive(Clone, Debug)]
@@ -64,6 +76,12 @@ pub(crate) enum Fact {
         plugin: PluginId,
         end: String,
         last_words: String,
+    },
+    /// An event was sent to a plugin's worker, which will call this callback.
+    Dispatched {
+        plugin: PluginId,
+        callback: CallbackId,
+        event: EventId,
     },
     /// A callback finished.
     CallbackDone {
@@ -134,6 +152,9 @@ pub(crate) enum Fact {
         logger: String,
         message: String,
         event: Option<EventId>,
+        /// When, in microseconds since 1970 by the worker's clock.
+        at_us: u64,
+        source: Source,
     },
     /// A plugin printed something.
     PluginPrinted { plugin: PluginId, line: String },
@@ -149,39 +170,69 @@ pub(crate) enum Fact {
 #[derive(Clone, Debug)]
 pub(crate) struct Teller {
     feed: broadcast::Sender<Fact>,
+    log: Option<Log>,
 }
 
 impl Teller {
+    /// Makes one that keeps no log.
     pub(crate) fn new() -> Self {
         Self {
             feed: broadcast::channel(4096).0,
+            log: None,
+        }
+    }
+    /// Makes one whose facts are logged.
+    pub(crate) fn logging(log: Log) -> Self {
+        Self {
+            log: Some(log),
+            ..Self::new()
         }
     }
     /// Returns a listener to all facts from now on. A listener that lags loses the oldest.
     pub(crate) fn listen(&self) -> broadcast::Receiver<Fact> {
         self.feed.subscribe()
     }
-    /// Tells a fact.
+    /// Tells a fact. Never waits.
     pub(crate) fn tell(&self, fact: Fact) {
-        fact.log();
+        if let Some(log) = &self.log {
+            // A worker has already left out what its plugin's loggers do not want.
+            if matches!(fact, Fact::PluginLog { .. }) || log.wants(fact.level()) {
+                log.put(Record::of(&fact, Timestamp::now()));
+            }
+        }
         // Nobody listening is no failure.
         drop(self.feed.send(fact));
+    }
+    /// Tells whether a fact for people who look very closely is worth making.
+    pub(crate) fn wants_debug(&self) -> bool {
+        self.log.as_ref().is_some_and(|l| l.wants(record::DEBUG))
+    }
+    /// Tells whether answers are timed.
+    pub(crate) fn times(&self) -> bool {
+        self.log.as_ref().is_some_and(Log::times)
+    }
+    /// Writes an answer to the timing log, if there is one.
+    pub(crate) fn time(&self, timing: Timing) {
+        if let Some(log) = self.log.as_ref().filter(|log| log.times()) {
+            log.time(timing);
+        }
     }
 }
 
 impl Fact {
-    fn level(&self) -> tracing::Level {
-        use tracing::Level;
+    /// Returns how much it matters, as Python numbers levels.
+    fn level(&self) -> u32 {
         match self {
-            Self::AnchorLost { .. }
-            | Self::RowUnreadable { .. }
-            | Self::PluginBroken { .. }
-            | Self::PluginQuarantined { .. }
+            // What the Python daemon calls critical: an event was not dealt with.
+            Self::PluginBroken { .. }
             | Self::DeadLetter { .. }
             | Self::FailureLogged { .. }
-            | Self::PluginHeld { .. }
+            | Self::PluginHeld { .. } => record::CRITICAL,
+            Self::AnchorLost { .. }
+            | Self::RowUnreadable { .. }
+            | Self::PluginQuarantined { .. }
             | Self::StateFailed { .. }
-            | Self::SiteFailed { refused: true, .. } => Level::ERROR,
+            | Self::SiteFailed { refused: true, .. } => record::ERROR,
             Self::SiteFailed { .. }
             | Self::PluginUnlucky { .. }
             | Self::FolderUnreadable { .. }
@@ -190,25 +241,101 @@ impl Fact {
             | Self::CallbackRetried { .. }
             | Self::LaneAwaitsSite { .. }
             | Self::AttemptDropped { .. }
-            | Self::CallbackSlow { .. } => Level::WARN,
-            Self::EventSeen { .. } | Self::CallbackDone { .. } => Level::DEBUG,
-            Self::PluginLog { level, .. } => match level {
-                40.. => Level::ERROR,
-                30.. => Level::WARN,
-                20.. => Level::INFO,
-                _ => Level::DEBUG,
-            },
-            _ => Level::INFO,
+            | Self::CallbackSlow { .. } => record::WARNING,
+            Self::EventSeen { .. } | Self::Dispatched { .. } | Self::CallbackDone { .. } => {
+                record::DEBUG
+            }
+            Self::PluginLog { level, .. } => *level,
+            _ => record::INFO,
         }
     }
 
-    fn log(&self) {
-        use tracing::Level;
-        match self.level() {
-            Level::ERROR => tracing::error!("{self}"),
-            Level::WARN => tracing::warn!("{self}"),
-            Level::INFO => tracing::info!("{self}"),
-            _ => tracing::debug!("{self}"),
+    /// Returns the plugin, callback and event it is about.
+    fn about(&self) -> (Option<&PluginId>, Option<String>, Option<EventId>) {
+        match self {
+            Self::Dispatched {
+                plugin,
+                callback,
+                event,
+            }
+            | Self::CallbackDone {
+                plugin,
+                callback,
+                event,
+                ..
+            }
+            | Self::CallbackRetried {
+                plugin,
+                callback,
+                event,
+                ..
+            }
+            | Self::LaneAwaitsSite {
+                plugin,
+                callback,
+                event,
+                ..
+            }
+            | Self::DeadLetter {
+                plugin,
+                callback,
+                event,
+                ..
+            }
+            | Self::FailureLogged {
+                plugin,
+                callback,
+                event,
+                ..
+            }
+            | Self::AttemptDropped {
+                plugin,
+                callback,
+                event,
+            } => (Some(plugin), Some(callback.to_string()), Some(*event)),
+            Self::CallbackSlow {
+                plugin,
+                callback,
+                event,
+                ..
+            } => (Some(plugin), Some(callback.clone()), Some(*event)),
+            Self::PluginHeld { plugin, hold, .. } => {
+                let callback = hold.callback.as_ref().map(ToString::to_string);
+                (Some(plugin), callback, hold.event)
+            }
+            Self::PluginLog {
+                plugin,
+                event,
+                logger,
+                ..
+            } => {
+                let own = format!("plugin.{}.", plugin.stem());
+                let callback = logger.strip_prefix(&own).map(str::to_owned);
+                (Some(plugin), callback, *event)
+            }
+            Self::PluginReady { plugin, .. }
+            | Self::PluginBroken { plugin, .. }
+            | Self::PluginUnlucky { plugin, .. }
+            | Self::PluginQuarantined { plugin }
+            | Self::PluginFile { plugin, .. }
+            | Self::PluginMoved { to: plugin, .. }
+            | Self::FileUnreadable { plugin, .. }
+            | Self::WorkerDied { plugin, .. }
+            | Self::PluginResumed { plugin }
+            | Self::PluginPrinted { plugin, .. }
+            | Self::PluginPlaced { plugin, .. } => (Some(plugin), None, None),
+            Self::EventSeen { event, .. } => (None, None, Some(event.id)),
+            Self::RowUnreadable { event } => (None, None, Some(*event)),
+            Self::SiteRead { .. }
+            | Self::SiteFailed { .. }
+            | Self::AnchorLost { .. }
+            | Self::FolderUnreadable { .. }
+            | Self::FolderReadable { .. }
+            | Self::Stopping { .. }
+            | Self::StateFailed { .. } => (None, None, None),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

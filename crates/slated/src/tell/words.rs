@@ -116,6 +116,10 @@ impl fmt::Display for Fact {
                     Below(last_words)
                 )
             }
+            // As the Python daemon words it: people search for it.
+            Self::Dispatched {
+                callback, event, ..
+            } => write!(f, "Dispatching event {event} to callback {callback}."),
             Self::CallbackDone {
                 plugin,
                 callback,

@@ -5,6 +5,7 @@
 
 mod conf;
 mod identity;
+mod logs;
 mod plugins;
 mod refusals;
 mod resume;

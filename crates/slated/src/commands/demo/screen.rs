@@ -210,6 +210,7 @@ impl Screen {
             }
             // Of interest to the log of a daemon, not to somebody who watches it.
             Fact::PluginPlaced { .. }
+            | Fact::Dispatched { .. }
             | Fact::PluginLog { .. }
             | Fact::SiteRead { .. }
             | Fact::Stopping { .. } => {}

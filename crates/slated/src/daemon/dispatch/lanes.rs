@@ -137,12 +137,26 @@ impl Dispatcher {
     }
 
     pub(super) fn send(&mut self, place: Place, frame: lane::Frame) {
+        if self.teller.times() {
+            self.plugins[place].keep_for_timing(&frame);
+        }
         let plugin = &self.plugins[place];
         let worker = plugin.used.and_then(|g| plugin.workers.get(&g));
         let Some(handle) = worker.and_then(|w| w.handle.as_ref()) else {
             return;
         };
         let (seq, callbacks) = (frame.seq, frame.callbacks.clone());
+        if self.teller.wants_debug() {
+            let known = plugin.lane.as_ref().and_then(|lane| lane.callbacks());
+            let known = known.unwrap_or_default().iter();
+            for spec in known.filter(|spec| callbacks.contains(&spec.n)) {
+                self.teller.tell(Fact::Dispatched {
+                    plugin: plugin.id.clone(),
+                    callback: spec.id.clone(),
+                    event: frame.row.event.id,
+                });
+            }
+        }
         match workers::send(handle, &plugin.id, frame) {
             Ok(()) => {}
             // The callbacks fail, the stream goes on.

@@ -12,7 +12,7 @@ use super::Dispatcher;
 use crate::daemon::journal::Place;
 use crate::daemon::plugin::Loaded;
 use crate::daemon::workers;
-use crate::tell::Fact;
+use crate::tell::{Fact, Source, Timing};
 
 impl Dispatcher {
     pub(super) fn report(&mut self, worker: WorkerId, report: Report) {
@@ -41,6 +41,7 @@ impl Dispatcher {
                 stop,
             } => {
                 if used {
+                    self.time(place, seq, n, us, error.is_some());
                     let reply = match error {
                         None => lane::Reply::Done { us },
                         Some(failure) => lane::Reply::Failed {
@@ -57,6 +58,12 @@ impl Dispatcher {
                 level: log.level,
                 logger: log.logger,
                 message: log.message,
+                at_us: log.time,
+                source: Source {
+                    path: log.path,
+                    func: log.func,
+                    line: log.line,
+                },
                 event: log
                     .seq
                     .and_then(|seq| self.plugins[place].lane.as_ref()?.event_of(seq)),
@@ -72,6 +79,29 @@ impl Dispatcher {
                 stack,
             } => self.slow(place, seq, n, after, stack),
             Report::Exited(exit) => self.exited(place, generation, worker, &exit),
+        }
+    }
+
+    /// Puts an answer into the timing log, where one is kept.
+    fn time(&self, place: Place, seq: u64, n: u32, us: u64, error: bool) {
+        let plugin = &self.plugins[place];
+        let timed = || {
+            let lane = plugin.lane.as_ref()?;
+            let callback = &lane.callbacks()?.iter().find(|c| c.n == n)?.id;
+            let event = &plugin.timed.get(&seq)?.event;
+            Some(Timing {
+                event: event.id,
+                created_at: event.head.created_at.clone(),
+                callback: format!("{}.{callback}", plugin.id.stem()),
+                us,
+                error,
+                end: jiff::Timestamp::now(),
+            })
+        };
+        if self.teller.times()
+            && let Some(timing) = timed()
+        {
+            self.teller.time(timing);
         }
     }
 

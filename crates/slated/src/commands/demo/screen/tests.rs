@@ -95,6 +95,8 @@ fn an_event_stands_above_what_the_plugin_did_with_it_whatever_came_between() {
         logger: String::new(),
         message: "wrote it".into(),
         event: None,
+        at_us: 0,
+        source: crate::tell::Source::default(),
     });
     seat.take(&done(10, 1));
     assert_eq!(

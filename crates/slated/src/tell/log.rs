@@ -1,0 +1,203 @@
+//! The log's own thread: records are queued, so that no disk and no terminal holds up an event.
+//!
+//! The queue is bounded in number and memory. What does not fit is dropped and counted, and the
+//! count is logged as soon as there is room: a log that is late must not make events late.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use slated_config::{Config, Level};
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::files::{Desk, Layout};
+use super::record::{self, Record};
+use super::timing::Timing;
+use crate::error::CommandError;
+
+/// Records that may wait.
+const WAITING: usize = 16 * 1024;
+/// Bytes of messages that may wait.
+const WAITING_BYTES: usize = 64 << 20;
+/// How long an end waits for what is queued.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+enum Order {
+    Write(Box<Record>),
+    Time(Box<Timing>),
+    /// Look whether the files are to be opened anew.
+    Look,
+    /// Everything before this is written.
+    Tell(SyncSender<()>),
+}
+
+/// The way into the log. Clones lead to the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    orders: SyncSender<Order>,
+    shared: Arc<Shared>,
+    level: u32,
+    timing: bool,
+    to_files: bool,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    bytes: AtomicUsize,
+    dropped: AtomicU64,
+    reopen: AtomicBool,
+}
+
+impl Log {
+    /// Opens the files and starts the thread.
+    pub(crate) fn start(config: &Config) -> Result<Self, CommandError> {
+        let desk = Desk::open(Layout::of(config), TimeZone::system(), Timestamp::now())?;
+        Self::over(desk, config.log.level, config.log.timing, WAITING)
+    }
+
+    pub(super) fn over(
+        desk: Desk,
+        level: Level,
+        timing: bool,
+        waiting: usize,
+    ) -> Result<Self, CommandError> {
+        let to_files = desk.is_silent();
+        let (orders, inbox) = sync_channel(waiting);
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || serve(desk, &inbox, &theirs))
+            .map_err(|e| CommandError::internal(format!("cannot start the log: {e}")))?;
+        let level = match level {
+            Level::Trace => record::TRACE,
+            Level::Debug => record::DEBUG,
+            Level::Info => record::INFO,
+            Level::Warn => record::WARNING,
+            Level::Error => record::ERROR,
+        };
+        Ok(Self {
+            orders,
+            shared,
+            level,
+            timing,
+            to_files,
+        })
+    }
+
+    /// Tells whether records of a level are kept.
+    pub(crate) const fn wants(&self, level: u32) -> bool {
+        level >= self.level
+    }
+    /// Tells whether a hangup is a word of logrotate, not the end of somebody's terminal.
+    pub(crate) const fn outlives_terminal(&self) -> bool {
+        self.to_files
+    }
+    /// Tells whether there is a timing log.
+    pub(crate) const fn times(&self) -> bool {
+        self.timing
+    }
+    /// Queues a record; drops and counts it where there is no room.
+    pub(crate) fn put(&self, record: Record) {
+        let size = record.size();
+        let full = self.shared.bytes.fetch_add(size, Ordering::Relaxed) > WAITING_BYTES;
+        if full
+            || self
+                .orders
+                .try_send(Order::Write(Box::new(record)))
+                .is_err()
+        {
+            self.drop_one(size);
+        }
+    }
+    /// Queues an answer for the timing log.
+    pub(crate) fn time(&self, timing: Timing) {
+        if self.orders.try_send(Order::Time(Box::new(timing))).is_err() {
+            self.drop_one(0);
+        }
+    }
+    /// Opens every file anew, by its name.
+    pub(crate) fn reopen(&self) {
+        self.shared.reopen.store(true, Ordering::Release);
+        // Where it does not fit, what stands before it is looked at, and the flag with it.
+        drop(self.orders.try_send(Order::Look));
+    }
+    /// Waits until everything is written, a while at most.
+    pub(crate) fn flush(&self) {
+        let (done, written) = sync_channel(1);
+        let end = Instant::now() + PATIENCE;
+        let mut order = Order::Tell(done);
+        while let Err(TrySendError::Full(back)) = self.orders.try_send(order) {
+            if Instant::now() >= end {
+                return;
+            }
+            order = back;
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        written.recv_timeout(left).unwrap_or_default();
+    }
+    /// Returns what hears `tracing`. Of what libraries say, only warnings are heard.
+    pub(crate) fn listener<S>(&self) -> impl Layer<S> + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let level = match self.level {
+            record::TRACE => LevelFilter::TRACE,
+            record::DEBUG => LevelFilter::DEBUG,
+            record::INFO => LevelFilter::INFO,
+            record::WARNING => LevelFilter::WARN,
+            _ => LevelFilter::ERROR,
+        };
+        let filter = Targets::new()
+            .with_target("slated", level)
+            .with_default(level.min(LevelFilter::WARN));
+        Listener(self.clone()).with_filter(filter)
+    }
+
+    fn drop_one(&self, size: usize) {
+        self.shared.bytes.fetch_sub(size, Ordering::Relaxed);
+        self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn serve(mut desk: Desk, inbox: &Receiver<Order>, shared: &Shared) {
+    while let Ok(order) = inbox.recv() {
+        let now = Timestamp::now();
+        if shared.reopen.swap(false, Ordering::Acquire) {
+            desk.reopen(now);
+        }
+        match order {
+            Order::Write(record) => {
+                desk.write(&record, now);
+                shared.bytes.fetch_sub(record.size(), Ordering::Relaxed);
+            }
+            Order::Time(timing) => desk.time(&timing, now),
+            Order::Look => {}
+            Order::Tell(done) => drop(done.try_send(())),
+        }
+        let dropped = shared.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let text = format!(
+                "{dropped} lines were dropped: more was logged than could be written. Raise log.level, or look at what writes so much."
+            );
+            desk.write(&Record::own(now, record::WARNING, text), now);
+        }
+    }
+}
+
+/// What slated's modules and libraries say through `tracing`.
+struct Listener(Log);
+
+impl<S: Subscriber> Layer<S> for Listener {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        self.0.put(Record::heard(event, Timestamp::now()));
+    }
+}
