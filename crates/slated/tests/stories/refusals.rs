@@ -185,6 +185,17 @@ fn a_control_socket_that_cannot_be_made() -> Result<()> {
     )
 }
 
+#[test]
+fn log_files_that_cannot_be_written() -> Result<()> {
+    let place = Place::new()?;
+    std::fs::write(place.path().join("logs"), "a file")?;
+    place.refuses(
+        &format!("{GOOD}[log]\nfolder = \"logs\"\n"),
+        "error: the log file HERE/logs/slated.log cannot be written: File exists (os error 17)\n\
+         hint: make its folder writable for the user slated runs as, or name another: `log.folder`; in a .conf, `logPath`",
+    )
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_of_another_daemon_or_another_site() -> Result<()> {
     let mut world = world().start().await?;
