@@ -227,3 +227,59 @@ fn a_log_that_cannot_be_written_delays_nobody_and_counts_what_it_drops() {
     let words = format!("{} lines were dropped", 100 - kept);
     assert!(seen.contains(&words), "{seen}");
 }
+
+/// Writes a line at each of the given seconds through CPython's own handler.
+const CPYTHON: &str = "\
+import logging, logging.handlers, sys, time
+times = [int(t) for t in sys.argv[2:]]
+now = times[0]
+time.time = lambda: now
+handler = logging.handlers.TimedRotatingFileHandler(sys.argv[1], 'midnight', backupCount=10, delay=True)
+handler.setFormatter(logging.Formatter('%(asctime)s - %(name)s - %(levelname)s - %(message)s'))
+for now in times:
+    handler.handle(logging.makeLogRecord(dict(created=now + 0.25, msecs=250.0, name='plugin.notes',
+        levelno=30, levelname='WARNING', msg='a\\nb %s', args=(now,))))
+handler.close()
+";
+
+#[test]
+fn names_and_lines_are_those_of_cpython() -> anyhow::Result<()> {
+    let (theirs, ours) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    // Not across the end of summer time: there CPython names a file after the day before, over the
+    // one that has that name. Two days are silent.
+    let noon: Timestamp = "2026-11-02T10:00:00Z".parse()?;
+    let days = (0..16).filter(|day| !matches!(day, 3 | 12));
+    let times: Vec<i64> = days.map(|day| noon.as_second() + day * 86_400).collect();
+    let name = "shotgunEventDaemon";
+    let python = slated_testkit::python::interpreter()?;
+    let status = std::process::Command::new(python)
+        .env("TZ", "Europe/Berlin")
+        .args(["-c", CPYTHON])
+        .arg(theirs.path().join(name))
+        .args(times.iter().map(ToString::to_string))
+        .status()?;
+    assert!(status.success(), "{status}");
+
+    let layout = layout(ours.path(), false, false);
+    let mut desk = Desk::quiet(layout, berlin(), Box::new(std::io::sink()));
+    for second in times {
+        let at = Timestamp::from_millisecond(second * 1000 + 250)?;
+        let record = Record {
+            logger: Some("plugin.notes".into()),
+            ..Record::own(at, record::WARNING, format!("a\nb {second}"))
+        };
+        desk.write(&record, at);
+    }
+    let files = |folder: &Path| -> anyhow::Result<std::collections::BTreeMap<_, _>> {
+        let mut files = std::collections::BTreeMap::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            files.insert(entry.file_name(), fs::read_to_string(entry.path())?);
+        }
+        Ok(files)
+    };
+    let (theirs, ours) = (files(theirs.path())?, files(ours.path())?);
+    assert_eq!(theirs.len(), 11, "{theirs:?}");
+    assert_eq!(ours, theirs);
+    Ok(())
+}
