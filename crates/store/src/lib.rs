@@ -1,12 +1,15 @@
 //! The durable state of slated: the log, the hole ledger, cursors and outcomes.
 //!
 //! One trait, [`Store`]; one conformance suite, [`conformance`], that every backend
-//! passes; one backend so far: SQLite.
+//! passes; one backend so far: SQLite. Beside it, the positions that the Python daemon keeps:
+//! [`EventIdFile`].
 
 mod api;
 pub mod conformance;
+mod event_id_file;
 mod sqlite;
 
 pub use api::{Append, Appended, Epoch, Error, LogEnd, Recorded, Result, Snapshot, Store};
+pub use event_id_file::{EventIdFile, OldPlugin, Reason, Unusable};
 pub use slated_model::{Attempt, Change, HoldRow, LaneRow, OutcomeRow, WorkerRow};
 pub use sqlite::{Migrated, Options, Sqlite};
