@@ -8,9 +8,18 @@
 //!
 //! Not here: opening files, and what a position means for a lane.
 
+mod machine;
+mod state;
+mod text;
+mod write;
+
 use std::fmt;
 
+use jiff::civil::DateTime;
 use slated_model::{EventId, PluginId};
+
+use machine::Machine;
+use state::State;
 
 /// What an `eventIdFile` holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,17 +74,43 @@ pub enum Reason {
     MoreThanANumber,
     /// The number is none that an event can have.
     NoEventId,
+    /// It, or what it asks for, is larger than any state.
+    TooLarge,
+    /// A pickle that would have run code.
+    Code(String),
+    /// A pickle of something else: it has an opcode that no state needs.
+    Foreign {
+        /// The opcode.
+        opcode: u8,
+        /// Its place, from 0.
+        at: usize,
+    },
+    /// A pickle that breaks its own rules.
+    Malformed {
+        /// Where it shows, from 0.
+        at: usize,
+    },
+    /// A pickle of something else than positions.
+    Shape(String),
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "it is empty",
-            Self::CutOff => "it ends in the middle",
-            Self::Neither => "it holds neither a number nor a pickle",
-            Self::MoreThanANumber => "it holds more than one number",
-            Self::NoEventId => "its number is too large for an event id",
-        })
+        match self {
+            Self::Empty => f.write_str("it is empty"),
+            Self::CutOff => f.write_str("it ends in the middle of a pickle"),
+            Self::Neither => f.write_str("it holds neither a number nor a pickle"),
+            Self::MoreThanANumber => f.write_str("it holds more than one number"),
+            Self::NoEventId => f.write_str("its number is too large for an event id"),
+            Self::TooLarge => f.write_str("it is larger than the positions of any daemon"),
+            Self::Code(name) => write!(f, "it would have run code (`{name}`); none was run"),
+            Self::Foreign { opcode, at } => write!(
+                f,
+                "it is a pickle of something else than positions (opcode {opcode:#04x} at byte {at})"
+            ),
+            Self::Malformed { at } => write!(f, "it is damaged at byte {at}"),
+            Self::Shape(what) => write!(f, "it does not hold positions: {what}"),
+        }
     }
 }
 
@@ -90,9 +125,15 @@ impl Unusable {
 }
 
 impl EventIdFile {
-    /// Reads a file's content. Runs no code, whatever the pickle asks for; time and memory
-    /// stay in proportion to the content.
+    /// More bytes than any state has; of a larger file no more needs to be read.
+    pub const LARGEST: usize = 16 << 20;
+
+    /// Reads a file's content. Runs no code, whatever the pickle asks for, and never recurses;
+    /// time and memory stay in proportion to the content.
     pub fn parse(bytes: &[u8]) -> Result<Self, Unusable> {
+        if bytes.len() > Self::LARGEST {
+            return Err(Unusable::new(Reason::TooLarge));
+        }
         if bytes.iter().all(|b| is_blank(*b) || *b == 0) {
             return Err(Unusable::new(Reason::Empty));
         }
@@ -104,8 +145,48 @@ impl EventIdFile {
         {
             return integer(bytes).map(Self::Integer);
         }
-        Err(Unusable::new(Reason::Neither))
+        pickled(bytes).map(Self::Plugins)
     }
+
+    /// Writes positions as a pickle that the Python daemon loads, under Python 2.7 and 3.
+    ///
+    /// `folders` are the folders as its configuration spells them, since it compares texts
+    /// and [`PluginId`] drops a slash at the end. `expires`, in local time, is when it stops
+    /// looking for missing ids. Under Python 2 a folder beyond ASCII is none of its own: its
+    /// texts are bytes there.
+    pub fn to_pickle(plugins: &[OldPlugin], folders: &[String], expires: DateTime) -> Vec<u8> {
+        write::pickle(plugins, folders, expires)
+    }
+}
+
+fn pickled(bytes: &[u8]) -> Result<Vec<OldPlugin>, Unusable> {
+    let mut machine = Machine::new(bytes);
+    let whole = machine.run();
+    let mut state = State::new(&machine);
+    let read = match whole {
+        Ok(whole) => state.whole(whole),
+        Err(why) => {
+            state.broken();
+            Err(why)
+        }
+    };
+    let plugins = state.into_plugins();
+    let Err(why) = read else {
+        return Ok(plugins);
+    };
+    // Any text is a few opcodes and then nonsense; a state opens with a dict.
+    let opens = matches!(bytes, [0x80 | b'(' | b'}', ..]);
+    let why = match why {
+        Reason::CutOff | Reason::Foreign { .. } | Reason::Malformed { .. } if !opens => {
+            Reason::Neither
+        }
+        other => other,
+    };
+    Err(Unusable {
+        why,
+        readable: plugins,
+        integer: None,
+    })
 }
 
 /// Reads one number amid blanks.

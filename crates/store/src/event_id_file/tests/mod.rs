@@ -1,5 +1,9 @@
 //! Numbers, and what is neither a number nor a pickle.
 
+mod differential;
+mod hostile;
+mod pickles;
+
 use slated_model::EventId;
 
 use super::{EventIdFile, Reason};
