@@ -3,6 +3,7 @@
 pub mod dice;
 pub mod follow;
 pub mod lane;
+pub mod leave;
 pub mod life;
 pub mod order;
 pub mod retry;

@@ -43,6 +43,8 @@ pub trait Store: Send + Sync + 'static {
     fn rows(&self, after: Offset, limit: usize) -> BoxFuture<'_, Result<Vec<Row>>>;
     /// Returns the row of an event, if the log holds it.
     fn event(&self, id: EventId) -> BoxFuture<'_, Result<Option<Row>>>;
+    /// Returns the row with the highest event id among those up to `through`, if there is one.
+    fn highest(&self, through: Offset) -> BoxFuture<'_, Result<Option<Row>>>;
     /// Returns what became of an event, in every plugin and callback, terminal or not.
     fn fate(&self, id: EventId) -> BoxFuture<'_, Result<(Vec<OutcomeRow>, Vec<Attempt>)>>;
     /// Returns up to `limit` newest outcomes of a plugin, newest first; of all plugins for
@@ -52,6 +54,8 @@ pub trait Store: Send + Sync + 'static {
         plugin: Option<PluginId>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>>;
+    /// Returns up to `limit` newest dead letters of all plugins, newest first.
+    fn dead_letters(&self, limit: usize) -> BoxFuture<'_, Result<Vec<OutcomeRow>>>;
 }
 
 /// The whole durable state but the log's rows and finished outcomes.

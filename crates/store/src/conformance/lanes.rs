@@ -251,6 +251,24 @@ pub(super) async fn latest(place: &dyn Place) -> Verdict {
     Ok(())
 }
 
+pub(super) async fn dead_letters(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    fill(&*store, 1..=12).await?;
+    let f = callback("f");
+    let mut rows = Vec::new();
+    // Of each kind, and recorded in another order than they arrived.
+    for (stem, event) in [("a", 8), ("b", 1), ("a", 4), ("b", 2), ("c", 12), ("a", 3)] {
+        let row = outcome(stem, &f, event);
+        record(&*store, vec![Change::Outcome(row.clone())]).await?;
+        rows.extend((event % 4 == 0).then_some(row));
+    }
+    rows.reverse();
+    let all = store.dead_letters(10).await.fine("dead letters")?;
+    same("all", &all, &rows)?;
+    let two = store.dead_letters(2).await.fine("dead letters")?;
+    same("two", &two, &rows[..2].to_vec())
+}
+
 pub(super) async fn workers(place: &dyn Place) -> Verdict {
     let store = place.open().await.fine("open")?;
     let rows = [worker("a", 10), worker("b", 11), worker("b", 12)];

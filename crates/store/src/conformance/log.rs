@@ -40,6 +40,26 @@ pub(super) async fn order(place: &dyn Place) -> Verdict {
     same("log", &log, &wanted)
 }
 
+pub(super) async fn highest(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    let none = store.highest(Offset(9)).await.fine("an empty log")?;
+    same("an empty log", &none.is_none(), &true)?;
+    fill(&*store, [5, 9, 3, 7, 11]).await?;
+    for (through, wanted) in [
+        (0, None),
+        (1, Some(5)),
+        (2, Some(9)),
+        (4, Some(9)),
+        (5, Some(11)),
+        (u64::MAX, Some(11)),
+    ] {
+        let row = store.highest(Offset(through)).await.fine("highest")?;
+        let what = format!("the highest up to {through}");
+        same(&what, &row.map(|row| row.event.id.0), &wanted)?;
+    }
+    Ok(())
+}
+
 pub(super) async fn duplicate(place: &dyn Place) -> Verdict {
     let store = place.open().await.fine("open")?;
     fill(&*store, [5]).await?;

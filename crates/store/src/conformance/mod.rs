@@ -70,6 +70,9 @@ const CHECKS: &[(&str, Check)] = &[
     ("the log keeps arrival order and text", |p| {
         Box::pin(log::order(p))
     }),
+    ("the highest id up to an offset is found", |p| {
+        Box::pin(log::highest(p))
+    }),
     ("an event enters the log once", |p| {
         Box::pin(log::duplicate(p))
     }),
@@ -98,6 +101,9 @@ const CHECKS: &[(&str, Check)] = &[
     }),
     ("the newest outcomes come first", |p| {
         Box::pin(lanes::latest(p))
+    }),
+    ("dead letters are told from other outcomes", |p| {
+        Box::pin(lanes::dead_letters(p))
     }),
     ("workers are remembered until they are gone", |p| {
         Box::pin(lanes::workers(p))

@@ -208,6 +208,10 @@ impl Store for Sqlite {
         self.readers.ask(move |conn| query::event(conn, id))
     }
 
+    fn highest(&self, through: Offset) -> BoxFuture<'_, Result<Option<Row>>> {
+        self.readers.ask(move |conn| query::highest(conn, through))
+    }
+
     fn fate(&self, id: EventId) -> BoxFuture<'_, Result<(Vec<OutcomeRow>, Vec<Attempt>)>> {
         self.readers.ask(move |conn| query::fate(conn, id))
     }
@@ -219,6 +223,11 @@ impl Store for Sqlite {
     ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {
         self.readers
             .ask(move |conn| query::latest(conn, plugin.as_ref(), limit))
+    }
+
+    fn dead_letters(&self, limit: usize) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {
+        self.readers
+            .ask(move |conn| query::dead_letters(conn, limit))
     }
 }
 

@@ -63,6 +63,16 @@ pub(super) fn event(conn: &Connection, id: EventId) -> Result<Option<Row>> {
     Ok(events(conn, "WHERE id = ?1", [id])?.pop())
 }
 
+/// Reads the row with the highest id up to an offset.
+pub(super) fn highest(conn: &Connection, through: Offset) -> Result<Option<Row>> {
+    let through = i64::try_from(through.0).unwrap_or(i64::MAX);
+    // The plus keeps SQLite from walking all rows by offset: the index of ids, from its high
+    // end, meets the row after about as many steps as rows stand behind `through`.
+    let which = "WHERE offset =
+        (SELECT offset FROM event WHERE +offset <= ?1 ORDER BY id DESC LIMIT 1)";
+    Ok(events(conn, which, [through])?.pop())
+}
+
 /// Reads what became of one event.
 pub(super) fn fate(conn: &Connection, id: EventId) -> Result<(Vec<OutcomeRow>, Vec<Attempt>)> {
     let Ok(id) = i64::try_from(id.0) else {
@@ -95,6 +105,14 @@ pub(super) fn latest(
          ORDER BY o.seq DESC LIMIT ?3",
         (plugin.folder(), plugin.stem(), limit),
     )
+}
+
+/// Reads the newest dead letters, newest first. No index leads to them: this walks all
+/// outcomes.
+pub(super) fn dead_letters(conn: &Connection, limit: usize) -> Result<Vec<OutcomeRow>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let which = "WHERE o.kind = ?1 ORDER BY o.seq DESC LIMIT ?2";
+    outcomes(conn, which, (DEAD_LETTER, limit))
 }
 
 /// Runs a query and makes something of each row.

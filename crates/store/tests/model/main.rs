@@ -274,6 +274,12 @@ async fn all(store: &dyn Store) -> String {
         .latest(Some(PluginId::new("/srv/plugins", "p1")), 3)
         .await
         .unwrap();
+    let dead = store.dead_letters(3).await.unwrap();
+    let mut highest = Vec::new();
+    for offset in (0..IDS).step_by(3) {
+        let row = store.highest(Offset(offset)).await.unwrap();
+        highest.push(row.as_ref().map(shown));
+    }
     let mut fates = Vec::new();
     for id in 1..IDS {
         let (outcomes, mut attempts) = store.fate(EventId(id)).await.unwrap();
@@ -283,7 +289,7 @@ async fn all(store: &dyn Store) -> String {
     }
     format!(
         "{site:?}\n{ledger:?}\n{log:?}\n{lanes:#?}\n{attempts:#?}\n{ahead:#?}\n{workers:?}\n\
-         {rows:#?}\n{tail:#?}\n{latest:#?}\n{of_one:#?}\n{fates:#?}"
+         {rows:#?}\n{tail:#?}\n{latest:#?}\n{of_one:#?}\n{dead:#?}\n{highest:#?}\n{fates:#?}"
     )
 }
 

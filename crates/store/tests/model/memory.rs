@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 use slated_model::{
     Attempt, CallbackId, Change, Event, EventId, LaneRow, LedgerChange, LedgerState, Offset,
-    OutcomeRow, PluginId, Row, WorkerRow,
+    Outcome, OutcomeRow, PluginId, Row, WorkerRow,
 };
 use slated_store::conformance::Place;
 use slated_store::{Append, Appended, Epoch, Error, LogEnd, Recorded, Result, Snapshot, Store};
@@ -40,6 +40,10 @@ pub(crate) enum Flaw {
     UnreadableParsed,
     LatestByEvent,
     LatestOfAll,
+    HighestIsLast,
+    HighestOfAll,
+    DeadLettersOfAll,
+    DeadLettersOldFirst,
     WorkersStay,
     RefusedLeavesHalf,
     HalfWhenDropped,
@@ -73,6 +77,10 @@ impl Flaw {
         Self::UnreadableParsed,
         Self::LatestByEvent,
         Self::LatestOfAll,
+        Self::HighestIsLast,
+        Self::HighestOfAll,
+        Self::DeadLettersOfAll,
+        Self::DeadLettersOldFirst,
         Self::WorkersStay,
         Self::RefusedLeavesHalf,
         Self::HalfWhenDropped,
@@ -406,6 +414,20 @@ impl Store for Opened {
         })
     }
 
+    fn highest(&self, through: Offset) -> BoxFuture<'_, Result<Option<Row>>> {
+        Box::pin(async move {
+            let state = self.read();
+            let up_to = |row: &&Row| row.offset <= through || self.has(Flaw::HighestOfAll);
+            let rows = state.log.iter().filter(up_to);
+            let row = if self.has(Flaw::HighestIsLast) {
+                rows.last()
+            } else {
+                rows.max_by_key(|row| row.event.id)
+            };
+            Ok(row.cloned())
+        })
+    }
+
     fn fate(&self, id: EventId) -> BoxFuture<'_, Result<(Vec<OutcomeRow>, Vec<Attempt>)>> {
         Box::pin(async move {
             let state = self.read();
@@ -430,6 +452,20 @@ impl Store for Opened {
             };
             let newest = outcomes.into_iter().rev().filter(wanted);
             Ok(newest.take(limit).collect())
+        })
+    }
+
+    fn dead_letters(&self, limit: usize) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {
+        Box::pin(async move {
+            let mut outcomes = self.read().outcomes.clone();
+            if !self.has(Flaw::DeadLettersOldFirst) {
+                outcomes.reverse();
+            }
+            let dead = |row: &OutcomeRow| {
+                matches!(row.outcome, Outcome::DeadLetter { .. })
+                    || self.has(Flaw::DeadLettersOfAll)
+            };
+            Ok(outcomes.into_iter().filter(dead).take(limit).collect())
         })
     }
 }
