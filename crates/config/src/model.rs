@@ -93,6 +93,8 @@ pub enum OrderWait {
 pub struct Folder {
     /// As it is configured: what its plugins are named by.
     pub name: String,
+    /// The same with the slashes that may stand behind it: what the Python daemon names it by.
+    pub written: String,
     /// Where it is. Links are not resolved.
     pub path: PathBuf,
 }
@@ -287,6 +289,7 @@ impl Folder {
     pub(crate) fn new(name: &str, base: &Path) -> Self {
         Self {
             name: tidy(name).into(),
+            written: name.into(),
             path: kinds::resolve(base, name),
         }
     }
@@ -333,6 +336,7 @@ fn folders(located: &Located, base: &Path) -> Read<Vec<FolderAndTable>> {
         };
         let folder = Folder {
             name: tidy(name).into(),
+            written: name.clone(),
             path,
         };
         if all.iter().any(|(other, _)| other.path == folder.path) {

@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{demo, events, plugin, run, sim, status};
+use crate::commands::{demo, events, migrate, plugin, run, sim, status};
 use crate::error::CommandError;
 
 const STYLES: Styles = Styles::styled()
@@ -33,6 +33,7 @@ enum Command {
     Events(events::Args),
     Sim(sim::Args),
     Demo(demo::Args),
+    Migrate(migrate::Args),
 }
 
 /// Does what the command line asks.
@@ -50,6 +51,7 @@ pub(crate) fn run() -> Result<(), CommandError> {
             Command::Events(args) => events::run(args).await,
             Command::Sim(args) => Box::pin(sim::run(args)).await,
             Command::Demo(args) => Box::pin(demo::run(args)).await,
+            Command::Migrate(args) => migrate::run(args).await,
         }
     });
     // What is still blocked (a read of a terminal, a slow disk) must not keep us.

@@ -36,6 +36,13 @@ pub(crate) fn wall_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Returns the local time after a span, as clocks on the wall will show it.
+pub(crate) fn local_in(span: Duration) -> jiff::civil::DateTime {
+    let now = jiff::Zoned::now();
+    // Beyond the calendar there is no such time, and no such machine.
+    now.checked_add(span).unwrap_or(now).datetime()
+}
+
 /// Returns a seed for jitter.
 pub(crate) fn seed() -> u64 {
     fastrand::u64(..)

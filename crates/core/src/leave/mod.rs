@@ -99,6 +99,11 @@ pub fn position(stand: &Stand<'_>, ledger: Option<&LedgerState>) -> Option<Posit
         }
     }
 
+    // Zero is no position over there: it would ask for nothing. An id that it looks for makes
+    // it ask, and everything above it comes along.
+    if last == EventId(0) {
+        missing.insert(last.next());
+    }
     let runs = |id: &&EventId| **id > last || missing.contains(id);
     let again = stand.begun.iter().filter(runs).copied().collect();
     Some(Position {

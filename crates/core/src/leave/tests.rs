@@ -93,11 +93,11 @@ fn the_last_event_is_the_highest_at_or_below_the_cursor() {
     };
     late.check("nothing but late rows", 123, &[90]);
     let first = Case {
-        after: vec![0, 1],
-        high: Some(1),
+        after: vec![1, 2],
+        high: Some(2),
         ..Case::default()
     };
-    first.check("before the first event of all", 0, &[0]);
+    first.check("before the first event of all", 0, &[1]);
 }
 
 #[test]

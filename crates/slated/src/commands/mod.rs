@@ -2,6 +2,7 @@
 
 pub(crate) mod demo;
 pub(crate) mod events;
+pub(crate) mod migrate;
 pub(crate) mod plugin;
 pub(crate) mod run;
 pub(crate) mod sim;

@@ -4,6 +4,7 @@
 //! of the log, an answer of `slated status`) and ends before the judge of the testkit.
 
 mod conf;
+mod export;
 mod identity;
 mod logs;
 mod plugins;

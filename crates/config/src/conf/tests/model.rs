@@ -39,6 +39,7 @@ fn every_key_of_a_studios_file_has_its_place() {
     assert_eq!(config.state, state);
     let folder = |name: &str| Folder {
         name: name.into(),
+        written: name.into(),
         path: name.into(),
     };
     let plugins = Plugins {
