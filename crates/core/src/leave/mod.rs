@@ -7,7 +7,7 @@
 //!
 //! Invariant: an event that the lane still has to run is above [`Position::last`], in
 //! [`Position::missing`] or in [`Position::left`]. Invariant: an event that it finished is
-//! in none of them, unless [`Position::again`] says so.
+//! in none of them, unless [`Position::again`] or [`Position::back_to`] says so.
 //!
 //! Not here: reading the record, the file.
 
@@ -51,6 +51,9 @@ pub struct Position {
     pub last: EventId,
     /// Ids up to `last` that it looks for, ascending.
     pub missing: Vec<EventId>,
+    /// The lowest missing event that stands in the log. That daemon finds it at once, and its
+    /// position goes back there: the plugin gets everything up to `last` again.
+    pub back_to: Option<EventId>,
     /// Events still to run that there was no room for, ascending.
     pub left: Vec<EventId>,
     /// How many ids of young holes there was no room for.
@@ -77,9 +80,11 @@ pub fn position(stand: &Stand<'_>, ledger: Option<&LedgerState>) -> Option<Posit
 
     let after = stand.after.iter().filter(|(id, late)| !skipped(*id, *late));
     let unseen = stand.unseen.iter().filter(|id| !in_old_hole(id));
-    let mut to_run: BTreeSet<EventId> = after.map(|(id, _)| *id).collect();
-    to_run.extend(stand.attempts.iter().chain(unseen));
-    to_run.split_off(&last.next());
+    let mut stands: BTreeSet<EventId> = after.map(|(id, _)| *id).collect();
+    stands.extend(stand.attempts);
+    stands.split_off(&last.next());
+    let mut to_run = stands.clone();
+    to_run.extend(unseen.filter(|id| **id <= last));
 
     // The nearest are the likeliest to be read in time, and what exists comes before what may.
     let mut left: Vec<EventId> = to_run.iter().copied().collect();
@@ -104,11 +109,13 @@ pub fn position(stand: &Stand<'_>, ledger: Option<&LedgerState>) -> Option<Posit
     if last == EventId(0) {
         missing.insert(last.next());
     }
+    let back_to = missing.iter().find(|id| stands.contains(id)).copied();
     let runs = |id: &&EventId| **id > last || missing.contains(id);
     let again = stand.begun.iter().filter(runs).copied().collect();
     Some(Position {
         last,
         missing: missing.into_iter().collect(),
+        back_to,
         left,
         unsought,
         again,

@@ -60,12 +60,15 @@ impl Case {
     }
 
     fn check(&self, what: &str, last: u64, missing: &[u64]) {
+        let found = self.position();
         let wanted = Position {
             last: EventId(last),
             missing: ids(missing),
+            // Has a test of its own.
+            back_to: found.as_ref().and_then(|position| position.back_to),
             ..Position::default()
         };
-        assert_eq!(self.position(), Some(wanted), "{what}");
+        assert_eq!(found, Some(wanted), "{what}");
     }
 }
 
@@ -211,6 +214,27 @@ fn what_has_no_room_is_told() {
     // All but 5, the nearest ten, and what of the big one had room.
     assert_eq!(found.unsought, 3 + 8_000_000 - (MOST as u64 - 11));
     assert_eq!(found.left, []);
+}
+
+#[test]
+fn what_stands_is_gone_back_to() {
+    let case = |after: Vec<i64>, attempts: Vec<u64>| {
+        let case = Case {
+            passed: Some(100),
+            owed: vec![10],
+            unseen: vec![10],
+            after,
+            attempts,
+            high: Some(102),
+            holes: vec![(20, 21, 0)],
+            ..Case::default()
+        };
+        case.position().unwrap().back_to.map(|id| id.0)
+    };
+    // What nobody has seen may never come.
+    assert_eq!(case(vec![101], vec![]), None);
+    assert_eq!(case(vec![-80, 101, -90], vec![]), Some(80));
+    assert_eq!(case(vec![-80], vec![70]), Some(70));
 }
 
 #[test]

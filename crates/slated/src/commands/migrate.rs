@@ -31,6 +31,9 @@ use crate::{clock, out};
 /// the Python daemon cannot be told is listed: holes older than five minutes, dead letters, more
 /// than 1,000 missing ids of a plugin, events that callbacks will get again. slated's own state
 /// is not changed.
+///
+/// When the Python daemon finds a missing id, it goes back there and runs what comes after it
+/// again: best stop slated while `slated status` shows no retries.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -93,6 +96,9 @@ struct Exported {
     folder: String,
     last: EventId,
     missing: Vec<EventId>,
+    /// What is missing and surely found: the Python daemon goes back there, and the plugin gets
+    /// everything up to `last` again.
+    back_to: Option<EventId>,
     /// Events still to run that there was no room for.
     left: Vec<EventId>,
     /// How many ids of young holes there was no room for.
@@ -146,6 +152,7 @@ async fn export(config: &Config, path: &Path) -> Result<Export, CommandError> {
         let Position {
             last,
             missing,
+            back_to,
             left,
             unsought,
             again,
@@ -159,6 +166,7 @@ async fn export(config: &Config, path: &Path) -> Result<Export, CommandError> {
             folder: folder.to_owned(),
             last,
             missing,
+            back_to,
             left,
             unsought,
             again,

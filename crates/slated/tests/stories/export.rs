@@ -219,7 +219,9 @@ async fn what_stands_on_record_is_told_to_the_python_daemon() -> Result<()> {
     assert_eq!(told["old_holes"][0]["lo"], 40);
     let dead = json!([{"plugin": "/srv/plug ins/done", "callback": "quick", "event": 102}]);
     assert_eq!(told["dead_letters"], dead);
+    assert_eq!(done["back_to"], 100, "{done}");
     for words in [
+        "/srv/plug ins/behind: event 101 is still to run; the Python daemon goes back there and runs everything up to 105 again",
         "events.id; what stood there is ",
         "start the Python daemon now",
         "/srv/plug ins/done: callbacks that have finished get 1 events again: 100",

@@ -418,9 +418,9 @@ impl Store for Opened {
         Box::pin(async move {
             let state = self.read();
             let up_to = |row: &&Row| row.offset <= through || self.has(Flaw::HighestOfAll);
-            let rows = state.log.iter().filter(up_to);
+            let mut rows = state.log.iter().filter(up_to);
             let row = if self.has(Flaw::HighestIsLast) {
-                rows.last()
+                rows.next_back()
             } else {
                 rows.max_by_key(|row| row.event.id)
             };

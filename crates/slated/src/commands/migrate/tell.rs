@@ -37,6 +37,12 @@ pub(super) fn talk(export: &Export) {
     }
     for plugin in &export.plugins {
         let name = &plugin.plugin;
+        if let Some(event) = plugin.back_to {
+            out::talk(format!(
+                "{name}: event {event} is still to run; the Python daemon goes back there and runs everything up to {} again",
+                plugin.last
+            ));
+        }
         if !plugin.left.is_empty() {
             out::talk(format!(
                 "{name}: had no room for {} events still to run: {}",

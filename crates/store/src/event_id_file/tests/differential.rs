@@ -1,6 +1,6 @@
 //! This reader and writer against CPython's: what either writes, the other reads.
 //!
-//! One process of Python does them all. `SLATED_PICKLE_CASES` says how many (60), and
+//! One process of Python does them all. `SLATED_PICKLE_CASES` says how many (30), and
 //! `SLATED_TEST_PYTHON` with which Python.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +22,7 @@ type State = BTreeMap<String, BTreeMap<String, (Option<u64>, Option<BTreeSet<u64
 
 #[test]
 fn either_reads_what_the_other_writes() {
-    let cases = std::env::var("SLATED_PICKLE_CASES").map_or(60, |n| n.parse().unwrap());
+    let cases = std::env::var("SLATED_PICKLE_CASES").map_or(30, |n| n.parse().unwrap());
     let mut rng = Rng::with_seed(SEED);
     let mut cases: Vec<State> = (0..cases).map(|_| state(&mut rng)).collect();
     cases.push(State::new());
