@@ -37,13 +37,13 @@ fn every_key_of_a_studios_file_has_its_place() {
         new_plugins: NewPlugins::Now,
     };
     assert_eq!(config.state, state);
-    let folder = |name: &str| Folder {
-        name: name.into(),
-        written: name.into(),
-        path: name.into(),
+    let folder = |written: &str| Folder {
+        name: written.trim_end_matches('/').into(),
+        written: written.into(),
+        path: written.into(),
     };
     let plugins = Plugins {
-        folders: vec![folder("/mnt/tools/plugins"), folder("/mnt/dune/plugins")],
+        folders: vec![folder("/mnt/tools/plugins/"), folder("/mnt/dune/plugins")],
         order: Order::Pipelined,
         order_wait: OrderWait::For(Duration::from_secs(30)),
         concurrent_callbacks: 0,
