@@ -9,8 +9,10 @@
 //! * [`Matcher`]: which events a callback asked for
 //! * [`Outcome`], [`Failure`]: what became of an event in a callback
 //! * [`Hole`], [`Anchor`], [`LedgerChange`]: what the follower remembers
+//! * [`Start`], [`Beginning`]: how a state began
 //! * [`Change`], [`LaneRow`], [`OutcomeRow`], [`Attempt`]: what stands on record
 
+mod beginning;
 mod event;
 mod id;
 mod ledger;
@@ -19,6 +21,7 @@ mod outcome;
 mod plugin;
 mod record;
 
+pub use beginning::{Beginning, OldFile, OldPosition, OldState, Start};
 pub use event::{Body, Event, Fingerprint, Head, Row, Unreadable};
 pub use id::{EventId, Offset};
 pub use ledger::{Anchor, Hole, LedgerChange, LedgerState};

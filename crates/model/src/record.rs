@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallbackId, EventId, Failure, Offset, Outcome, PluginId};
+use crate::{Beginning, CallbackId, EventId, Failure, Offset, Outcome, PluginId};
 
 /// One change of what a start reads.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub enum Change {
         /// Its process id.
         pid: u32,
     },
+    /// How the state began, or what a person has chosen since; it takes the place of the last.
+    Began(Beginning),
 }
 
 /// The durable part of a lane.

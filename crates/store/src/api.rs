@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use slated_model::{
-    Attempt, CallbackId, Change, Event, EventId, LaneRow, LedgerChange, LedgerState, Offset,
-    OutcomeRow, PluginId, Row, WorkerRow,
+    Attempt, Beginning, CallbackId, Change, Event, EventId, LaneRow, LedgerChange, LedgerState,
+    Offset, OutcomeRow, PluginId, Row, WorkerRow,
 };
 
 /// The result of a store operation.
@@ -65,6 +65,8 @@ pub struct Snapshot {
     pub epoch: Epoch,
     /// The site the state is bound to.
     pub site: Option<String>,
+    /// How it began, where that was written down.
+    pub beginning: Option<Beginning>,
     /// The ledger; `None` before the first start.
     pub ledger: Option<LedgerState>,
     /// The extent of the log.

@@ -33,6 +33,7 @@ mod status;
 
 use std::time::Duration;
 
+pub use slated_model::Start;
 use slated_model::{Anchor, Event, EventId, Hole, LedgerChange, LedgerState};
 
 pub use self::anchors::AnchorLost;
@@ -68,24 +69,6 @@ impl Default for Pace {
             lookback: 5000,
         }
     }
-}
-
-/// Where to start when there is no state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// After the newest row.
-    Latest,
-    /// With this id, or after the newest row if that is lower.
-    FromId(EventId),
-    /// Where another daemon stood (ARCHITECTURE.md, "Where a lane starts").
-    Imported {
-        /// The highest id each of its lanes has handled. The lowest is the start; the site
-        /// must reach the highest. Without any, as `Latest`.
-        cursors: Vec<EventId>,
-        /// Ids that any lane is still owed. Those at or below the start that are on the
-        /// site are appended, and not as late: no lane but the one owed must take them.
-        owed: Vec<EventId>,
-    },
 }
 
 /// What to do next.

@@ -64,7 +64,9 @@ impl Disk {
                 Change::Attempt(a) => {
                     self.attempts.insert((a.event, a.callback.clone()), a);
                 }
-                Change::Worker(_) | Change::WorkerGone { .. } => unreachable!("not a lane's"),
+                Change::Worker(_) | Change::WorkerGone { .. } | Change::Began(_) => {
+                    unreachable!("not a lane's")
+                }
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use slated_model::{Change, EventId, LedgerChange, Offset};
+use slated_model::{Change, EventId, LedgerChange, Offset, Start};
 
 use super::sample::{
-    anchor, attempt, callback, cursor, event, events, fill, hole, lane, outcome, plugin, state,
-    worker,
+    anchor, attempt, began, callback, cursor, event, events, fill, hole, imported, lane, outcome,
+    plugin, state, worker,
 };
 use super::{Fine, Place, Verdict, holds, same};
 use crate::{Append, Error, LogEnd};
@@ -66,6 +66,8 @@ pub(super) async fn reopened(place: &dyn Place) -> Verdict {
             Change::Attempt(attempt("b", &callback("g"), 12, 2)),
             Change::Worker(worker("a", 4321)),
             cursor("b", 1),
+            began(Start::Latest),
+            began(imported()),
         ])
         .await
         .fine("record")?;
@@ -75,6 +77,8 @@ pub(super) async fn reopened(place: &dyn Place) -> Verdict {
     let store = place.open().await.fine("open again")?;
     let after = store.snapshot().await.fine("snapshot after")?;
     holds("a later epoch", after.epoch > before.epoch)?;
+    let start = after.beginning.as_ref().and_then(|b| b.start.as_ref());
+    same("the last beginning", &start, &Some(&imported()))?;
     let before = state(before);
     holds(
         "what was written shows before the end",
@@ -101,6 +105,7 @@ fn fresh_like(snapshot: &crate::Snapshot) -> crate::Snapshot {
     crate::Snapshot {
         epoch: snapshot.epoch,
         site: None,
+        beginning: None,
         ledger: None,
         log: LogEnd::default(),
         lanes: Vec::new(),

@@ -1,9 +1,9 @@
 //! Things to store, and forms of what comes back that can be compared.
 
 use slated_model::{
-    Anchor, Attempt, CallbackId, Change, Discard, Event, EventId, Failure, FailureKind,
-    Fingerprint, Hole, LaneRow, LedgerChange, LedgerState, Offset, Outcome, OutcomeRow, PluginId,
-    Row, WorkerRow,
+    Anchor, Attempt, Beginning, CallbackId, Change, Discard, Event, EventId, Failure, FailureKind,
+    Fingerprint, Hole, LaneRow, LedgerChange, LedgerState, Offset, OldFile, OldPosition, OldState,
+    Outcome, OutcomeRow, PluginId, Row, Start, WorkerRow,
 };
 
 use super::Fine;
@@ -124,6 +124,33 @@ pub(super) fn attempt(stem: &str, callback: &CallbackId, event: u64, offset: u64
     }
 }
 
+/// A beginning with every field set.
+pub(super) fn began(start: Start) -> Change {
+    let position = |stem, last| OldPosition {
+        plugin: plugin(stem),
+        last,
+        missing: vec![EventId(3)],
+    };
+    Change::Began(Beginning {
+        start: Some(start),
+        file: Some(OldFile {
+            sha256: "c0ffee".into(),
+            said: Some(OldState::Plugins(vec![
+                position("a", Some(EventId(7))),
+                position("b", None),
+            ])),
+        }),
+    })
+}
+
+/// A start where another daemon stood.
+pub(super) fn imported() -> Start {
+    Start::Imported {
+        cursors: vec![EventId(7), EventId(u64::MAX)],
+        owed: vec![EventId(3)],
+    }
+}
+
 /// A worker.
 pub(super) fn worker(stem: &str, pid: u32) -> WorkerRow {
     WorkerRow {
@@ -182,6 +209,7 @@ pub(super) fn seen(rows: &[Row]) -> Vec<Seen> {
 #[derive(Debug, PartialEq)]
 pub(super) struct State {
     site: Option<String>,
+    beginning: Option<Beginning>,
     ledger: Option<LedgerState>,
     log: LogEnd,
     lanes: Vec<LaneRow>,
@@ -195,6 +223,7 @@ pub(super) fn state(snapshot: Snapshot) -> State {
     let Snapshot {
         epoch: _,
         site,
+        beginning,
         ledger,
         log,
         mut lanes,
@@ -209,6 +238,7 @@ pub(super) fn state(snapshot: Snapshot) -> State {
     workers.sort_by_key(|worker| worker.pid);
     State {
         site,
+        beginning,
         ledger,
         log,
         lanes,

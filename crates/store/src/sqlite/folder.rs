@@ -35,15 +35,7 @@ impl Lock {
             .map_err(|err| failed(folder, err))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut text = String::new();
-                // Whoever holds it may be just writing its pid: then nobody knows it.
-                let read = file.read_to_string(&mut text);
-                return Err(Error::InUse {
-                    folder: folder.to_owned(),
-                    pid: read.ok().and_then(|_| text.trim().parse().ok()),
-                });
-            }
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(in_use(folder, &mut file)),
             Err(err) => return Err(failed(folder, err.into())),
         }
         file.set_len(0)
@@ -51,6 +43,41 @@ impl Lock {
             .map_err(|err| failed(folder, err))?;
         Ok(Self(file))
     }
+}
+
+/// Refuses a folder that is held, and says by whom. Makes and changes nothing.
+pub(super) fn refuse_held(folder: &Path) -> Result<()> {
+    let mut file = match File::open(folder.join(LOCK)) {
+        Ok(file) => file,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(err) => return Err(failed(folder, err)),
+    };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(in_use(folder, &mut file)),
+        Err(err) => Err(failed(folder, err.into())),
+    }
+}
+
+fn in_use(folder: &Path, lock: &mut File) -> Error {
+    let mut text = String::new();
+    // Whoever holds it may be just writing its pid: then nobody knows it.
+    let read = lock.read_to_string(&mut text);
+    Error::InUse {
+        folder: folder.to_owned(),
+        pid: read.ok().and_then(|_| text.trim().parse().ok()),
+    }
+}
+
+/// Renames a folder that nobody holds.
+pub(super) fn set_aside(folder: &Path, to: &Path) -> Result<()> {
+    let lock = Lock::take(folder)?;
+    std::fs::rename(folder, to).map_err(|err| failed(folder, err))?;
+    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = File::open(parent.unwrap_or_else(|| Path::new(".")));
+    let synced = parent.and_then(|parent| parent.sync_all());
+    drop(lock);
+    synced.map_err(|err| failed(folder, err))
 }
 
 impl Drop for Lock {
@@ -213,5 +240,38 @@ mod tests {
         }
         drop(lock);
         Lock::take(root.path()).unwrap();
+    }
+
+    #[test]
+    fn who_holds_a_folder_is_told_without_a_trace() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("state");
+        refuse_held(&folder).unwrap();
+        assert!(!folder.exists());
+        prepare(&folder).unwrap();
+        let lock = Lock::take(&folder).unwrap();
+        let held = refuse_held(&folder).unwrap_err();
+        let us = Some(std::process::id());
+        assert!(
+            matches!(held, Error::InUse { pid, .. } if pid == us),
+            "{held}"
+        );
+        drop(lock);
+        refuse_held(&folder).unwrap();
+    }
+
+    #[test]
+    fn only_a_folder_that_nobody_holds_is_set_aside() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, aside) = (root.path().join("state"), root.path().join("before"));
+        prepare(&folder).unwrap();
+        let lock = Lock::take(&folder).unwrap();
+        let refused = set_aside(&folder, &aside).unwrap_err();
+        assert!(matches!(refused, Error::InUse { .. }), "{refused}");
+        assert!(folder.exists() && !aside.exists());
+        drop(lock);
+        set_aside(&folder, &aside).unwrap();
+        assert!(!folder.exists() && aside.exists());
+        Lock::take(&aside).unwrap();
     }
 }

@@ -11,6 +11,8 @@ pub(super) const EPOCH: &str = "epoch";
 pub(super) const SITE: &str = "site";
 /// The version of slated that opened the state last.
 pub(super) const VERSION: &str = "written_by";
+/// How the state began, as JSON.
+pub(super) const BEGINNING: &str = "beginning";
 /// The ledger without its holes, as JSON.
 pub(super) const LEDGER: &str = "ledger";
 

@@ -138,6 +138,21 @@ impl Sqlite {
         })
     }
 
+    /// Refuses with [`Error::InUse`] if a process holds the state. Makes and changes nothing;
+    /// only an opening for writing keeps others out.
+    pub fn refuse_in_use(folder: &Path) -> Result<()> {
+        folder::refuse_held(folder)
+    }
+
+    /// Renames a state that no process holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`], and those of the disk.
+    pub fn set_aside(folder: &Path, to: &Path) -> Result<()> {
+        folder::set_aside(folder, to)
+    }
+
     /// Returns the state folder.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -8,8 +8,8 @@ use rusqlite::{Connection, Row as Sql};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use slated_model::{
-    Attempt, Body, CallbackId, Event, EventId, Head, Hole, LaneRow, LedgerState, Offset, Outcome,
-    OutcomeRow, PluginId, Row, WorkerRow,
+    Attempt, Beginning, Body, CallbackId, Event, EventId, Head, Hole, LaneRow, LedgerState, Offset,
+    Outcome, OutcomeRow, PluginId, Row, WorkerRow,
 };
 
 use super::fault::Stop;
@@ -28,6 +28,7 @@ pub(super) fn snapshot(conn: &Connection) -> Result<Snapshot> {
     let snapshot = Snapshot {
         epoch: Epoch(meta::number(meta::EPOCH, &epoch)?),
         site: meta::get(&txn, meta::SITE)?,
+        beginning: beginning(&txn)?,
         ledger: ledger(&txn)?,
         log: log_end(&txn)?,
         lanes: lanes(&txn)?,
@@ -171,6 +172,12 @@ fn log_end(conn: &Connection) -> Result<LogEnd> {
         start: Offset(first.map_or(0, |first| first.unsigned_abs().saturating_sub(1))),
         end: Offset(last.unwrap_or(0).unsigned_abs()),
     })
+}
+
+fn beginning(conn: &Connection) -> Result<Option<Beginning>> {
+    let text = meta::get(conn, meta::BEGINNING)?;
+    text.map(|text| parsed(&text, || "meta row `beginning`".into()))
+        .transpose()
 }
 
 fn ledger(conn: &Connection) -> Result<Option<LedgerState>> {

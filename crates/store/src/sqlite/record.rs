@@ -14,7 +14,7 @@ use slated_model::{
 use super::crc::Crc;
 use super::fault::Stop;
 use super::writer::Txn;
-use super::{int, unfit};
+use super::{int, meta, unfit};
 use crate::Recorded;
 
 /// Writes changes. Lanes come first and cursors next: nobody sees the order within a
@@ -48,6 +48,11 @@ pub(super) fn record(txn: &mut Txn<'_>, changes: &[Change]) -> Result<Recorded, 
                 txn.conn
                     .prepare_cached("DELETE FROM worker WHERE pid = ?1")?
                     .execute([pid])?;
+                continue;
+            }
+            Change::Began(beginning) => {
+                let text = json("beginning", beginning)?;
+                meta::put(txn.conn, meta::BEGINNING, &text)?;
                 continue;
             }
             Change::Outcome(row) => (&row.plugin, &row.callback, row.event, outcome(txn, row)?),

@@ -11,9 +11,9 @@ mod memory;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use slated_model::{
-    Anchor, Attempt, CallbackId, Change, Discard, Event, EventId, Failure, FailureKind,
+    Anchor, Attempt, Beginning, CallbackId, Change, Discard, Event, EventId, Failure, FailureKind,
     Fingerprint, HoldRow, Hole, LaneRow, LedgerChange, Offset, Outcome, OutcomeRow, PluginId, Row,
-    WorkerRow,
+    Start, WorkerRow,
 };
 use slated_store::{Append, Error, Options, Snapshot, Sqlite, Store, conformance};
 
@@ -158,6 +158,10 @@ fn change() -> impl Strategy<Value = Change> {
             started: 1
         })),
         1 => (0..3_u32).prop_map(|pid| Change::WorkerGone { pid }),
+        1 => (0..IDS).prop_map(|id| Change::Began(Beginning {
+            start: Some(Start::FromId(EventId(id))),
+            file: None,
+        })),
     ]
 }
 
@@ -243,6 +247,7 @@ async fn all(store: &dyn Store) -> String {
     let Snapshot {
         epoch: _,
         site,
+        beginning,
         ledger,
         log,
         mut lanes,
@@ -288,7 +293,7 @@ async fn all(store: &dyn Store) -> String {
         fates.push((outcomes, attempts, row.as_ref().map(shown)));
     }
     format!(
-        "{site:?}\n{ledger:?}\n{log:?}\n{lanes:#?}\n{attempts:#?}\n{ahead:#?}\n{workers:?}\n\
+        "{site:?}\n{beginning:?}\n{ledger:?}\n{log:?}\n{lanes:#?}\n{attempts:#?}\n{ahead:#?}\n{workers:?}\n\
          {rows:#?}\n{tail:#?}\n{latest:#?}\n{of_one:#?}\n{dead:#?}\n{highest:#?}\n{fates:#?}"
     )
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use slated_model::{
-    Attempt, CallbackId, Change, Event, EventId, LaneRow, LedgerChange, LedgerState, Offset,
-    Outcome, OutcomeRow, PluginId, Row, WorkerRow,
+    Attempt, Beginning, CallbackId, Change, Event, EventId, LaneRow, LedgerChange, LedgerState,
+    Offset, Outcome, OutcomeRow, PluginId, Row, WorkerRow,
 };
 use slated_store::conformance::Place;
 use slated_store::{Append, Appended, Epoch, Error, LogEnd, Recorded, Result, Snapshot, Store};
@@ -49,6 +49,7 @@ pub(crate) enum Flaw {
     HalfWhenDropped,
     LimitByOne,
     HoldForgotten,
+    FirstBeginningStands,
 }
 
 impl Flaw {
@@ -86,6 +87,7 @@ impl Flaw {
         Self::HalfWhenDropped,
         Self::LimitByOne,
         Self::HoldForgotten,
+        Self::FirstBeginningStands,
     ];
 }
 
@@ -95,6 +97,7 @@ type Unit = (EventId, PluginId, CallbackId);
 struct State {
     epoch: u64,
     site: Option<String>,
+    beginning: Option<Beginning>,
     ledger: Option<LedgerState>,
     log: Vec<Row>,
     lanes: BTreeMap<PluginId, LaneRow>,
@@ -252,6 +255,11 @@ impl Opened {
                         return Err(Error::Unfit { what });
                     }
                 },
+                Change::Began(beginning) => {
+                    if state.beginning.is_none() || !self.has(Flaw::FirstBeginningStands) {
+                        state.beginning = Some(beginning);
+                    }
+                }
                 Change::Outcome(row) => self.finish(state, row, &mut recorded),
                 Change::Attempt(row) => {
                     let finished = state.outcomes.iter().any(|old| {
@@ -334,6 +342,7 @@ impl Store for Opened {
             Ok(Snapshot {
                 epoch: self.epoch,
                 site: state.site.clone(),
+                beginning: state.beginning.clone(),
                 ledger: state.ledger.clone(),
                 log: LogEnd {
                     start: Offset(0),
