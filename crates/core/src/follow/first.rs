@@ -38,6 +38,8 @@ struct Read {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) high: EventId,
+    /// The site's newest id when the read began.
+    pub(super) newest: EventId,
     pub(super) anchors: Vec<Anchor>,
     pub(super) ledger: Ledger,
     /// Rows that lanes of another daemon were owed.
@@ -129,6 +131,7 @@ impl Read {
             least: EventId::default(),
             found: Found {
                 high,
+                newest,
                 ledger,
                 ..Found::default()
             },

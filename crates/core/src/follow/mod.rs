@@ -98,6 +98,8 @@ pub struct Follower {
     /// The first read, until it is in.
     first: Option<First>,
     high: EventId,
+    /// The site's newest id at the first read; it may be far above `high`.
+    newest: EventId,
     anchors: Vec<Anchor>,
     ledger: Ledger,
     audited: EventId,
@@ -148,6 +150,7 @@ impl Follower {
             pace,
             first,
             high: state.high,
+            newest: EventId::default(),
             anchors: state.anchors,
             ledger: Ledger::load(&state.holes, state.audited, now),
             audited: state.audited,
@@ -251,6 +254,10 @@ impl Follower {
     pub const fn high(&self) -> EventId {
         self.high
     }
+    /// Returns the highest id the site is known to have: a start in the past has not seen it yet.
+    pub fn head(&self) -> EventId {
+        self.high.max(self.newest)
+    }
     /// Tells whether the last look reached the end of the site's log.
     pub const fn caught_up(&self) -> bool {
         self.caught_up
@@ -275,11 +282,13 @@ impl Follower {
         };
         let Found {
             high,
+            newest,
             anchors,
             ledger,
             events,
         } = found;
         (self.high, self.anchors, self.ledger) = (high, anchors, ledger);
+        self.newest = newest;
         self.first = None;
         // The anchors were read a moment ago.
         self.recognised = true;

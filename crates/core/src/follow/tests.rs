@@ -253,6 +253,27 @@ fn an_import_hands_out_what_is_owed_and_not_as_late() {
 }
 
 #[test]
+fn what_the_site_has_is_known_before_it_was_followed() {
+    let start = Start::Imported {
+        cursors: vec![EventId(5)],
+        owed: Vec::new(),
+    };
+    let mut story = Story::new(1..=60, start);
+    while story.commits == 0 {
+        let request = story.ask();
+        story.answer(story.rows(&request));
+    }
+    // A plugin that is new now starts behind all that is already there.
+    assert_eq!(story.follower.high(), EventId(5));
+    assert_eq!(story.follower.head(), EventId(60));
+    story.site.extend(61..=62);
+    story.poll();
+    assert_eq!(story.follower.head(), EventId(62));
+    let resumed = Story::resume(1..=40, state([10, 20, 30], &[]));
+    assert_eq!(resumed.follower.head(), EventId(30));
+}
+
+#[test]
 fn a_site_behind_its_own_past_is_not_imported() {
     let start = Start::Imported {
         cursors: vec![EventId(5), EventId(31)],

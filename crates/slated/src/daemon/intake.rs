@@ -113,7 +113,7 @@ impl Intake {
                     if placed {
                         self.inform(Message::SiteRead {
                             asked_at,
-                            high: follower.high(),
+                            head: follower.head(),
                         })
                         .await;
                     }

@@ -14,8 +14,9 @@ use crate::view::PluginView;
 pub(crate) enum Message {
     /// Rows were appended to the log.
     Appended { rows: Vec<Arc<Row>> },
-    /// The site was read without error, by a request made at `asked_at`.
-    SiteRead { asked_at: Mono, high: EventId },
+    /// The site was read without error, by a request made at `asked_at`; `head` is the highest id
+    /// it is known to have.
+    SiteRead { asked_at: Mono, head: EventId },
     /// The site could not be read.
     SiteDown,
     /// Rows that lanes asked for.

@@ -90,10 +90,10 @@ impl Workers {
     }
 
     /// Returns the lane of a plugin that has none on record (ARCHITECTURE.md, "Where a lane starts").
-    pub(crate) fn first_lane(&self, plugin: &PluginId, end: Offset, high: EventId) -> LaneRow {
+    pub(crate) fn first_lane(&self, plugin: &PluginId, end: Offset, head: EventId) -> LaneRow {
         let (cursor, floor) = match self.config.state.new_plugins {
             NewPlugins::Id(id) => (Offset(0), id.prev()),
-            NewPlugins::Now | NewPlugins::Ago(_) => (end, high),
+            NewPlugins::Now | NewPlugins::Ago(_) => (end, head),
         };
         LaneRow {
             floor: Some(floor),

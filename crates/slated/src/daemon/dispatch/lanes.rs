@@ -15,14 +15,14 @@ use crate::daemon::workers::{self, Unsent};
 use crate::tell::Fact;
 
 impl Dispatcher {
-    pub(super) fn site_read(&mut self, asked_at: Mono, high: EventId) {
+    pub(super) fn site_read(&mut self, asked_at: Mono, head: EventId) {
         if std::mem::replace(&mut self.site.down, false) {
             self.site.good_since = self.clock.now();
         }
         for place in 0..self.plugins.len() {
             let plugin = &self.plugins[place];
             if plugin.lane.is_none() && !plugin.helper && asked_at >= plugin.seen_at {
-                self.place_new(place, high);
+                self.place_new(place, head);
             }
         }
         self.all_lanes(&lane::Input::SiteRead);
@@ -30,10 +30,10 @@ impl Dispatcher {
     }
 
     /// Gives a new plugin its place: what is seen from now on (ARCHITECTURE.md, "Where a lane starts").
-    pub(super) fn place_new(&mut self, place: Place, high: EventId) {
+    pub(super) fn place_new(&mut self, place: Place, head: EventId) {
         let plugin = &mut self.plugins[place];
         let end = self.tail.end();
-        let mut row = self.workers.first_lane(&plugin.id, end, high);
+        let mut row = self.workers.first_lane(&plugin.id, end, head);
         let used = plugin.used.and_then(|g| plugin.workers.get(&g));
         let text = used.map(|w| w.text.clone()).unwrap_or_default();
         (row.content, row.mtime_ns) = (text.sha256, text.mtime_ns);

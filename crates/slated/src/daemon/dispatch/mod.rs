@@ -173,7 +173,7 @@ impl Dispatcher {
                 self.tail.push(rows);
                 self.all_lanes(&lane::Input::LogGrew(self.tail.end()));
             }
-            Message::SiteRead { asked_at, high } => self.site_read(asked_at, high),
+            Message::SiteRead { asked_at, head } => self.site_read(asked_at, head),
             Message::SiteDown => self.site.down = true,
             Message::Rows { after, rows } => self.rows(after, rows?),
             Message::Recalled { place, event, row } => {
