@@ -172,6 +172,7 @@ impl Builder {
             state,
             policy: (builder.window, builder.retries),
             start: Start::default(),
+            starts: BTreeMap::new(),
         };
         for plugin in &world.plugins {
             world.write_plugin(plugin)?;

@@ -4,6 +4,7 @@
 //! the binary, in a process of its own that can be killed; its state is read from its
 //! store, which is open to readers at any time.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -44,6 +45,8 @@ pub struct World {
     /// The window and whether failures are retried, as configured.
     pub(crate) policy: (usize, bool),
     pub(crate) start: Start,
+    /// Where plugins start that start elsewhere, and what they are owed from before.
+    pub(crate) starts: BTreeMap<String, (Start, Vec<EventId>)>,
 }
 
 impl World {
@@ -67,6 +70,43 @@ impl World {
     /// Returns the folder that holds configuration, plugins and state.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Returns the `eventIdFile` of a world with a `.conf`.
+    pub fn id_file(&self) -> PathBuf {
+        self.state.with_extension("")
+    }
+    /// Writes the `eventIdFile` as the Python daemon does: the pickle of a Python expression, in
+    /// which `plugins` is the folder of plugins and `soon` an expiry.
+    pub fn write_id_file(&self, expression: &str, protocol: u8) -> Result<()> {
+        let script = "\
+import datetime, pickle, sys
+path, folder, text, protocol = sys.argv[1:]
+soon = datetime.datetime.now() + datetime.timedelta(minutes=5)
+state = eval(text, {'plugins': folder, 'soon': soon})
+with open(path, 'wb') as out:
+    pickle.dump(state, out, protocol=int(protocol))
+";
+        let status = std::process::Command::new(python::interpreter()?)
+            .args(["-c", script])
+            .arg(self.id_file())
+            .args([&self.configured, expression, &protocol.to_string()])
+            .status()
+            .context("cannot start Python")?;
+        ensure!(status.success(), "the pickle of {expression}: {status}");
+        Ok(())
+    }
+    /// Tells the judge that a plugin starts after an event, and which ids before that it is still
+    /// owed. To be told before the daemon starts: what becomes visible later is owed to all.
+    pub fn starts_after(&mut self, plugin: &str, after: u64, owed: &[u64]) {
+        let start = Start {
+            after: EventId(after),
+            seen_by_ms: observe::now_ms(&self.site),
+        };
+        let owed = owed.iter().copied().map(EventId).collect();
+        self.starts.insert(plugin.to_owned(), (start, owed));
+        let lowest = self.starts.values().map(|(start, _)| *start);
+        self.start = lowest.min_by_key(|start| start.after).unwrap_or(start);
     }
 
     /// Kills the daemon with SIGKILL; it is gone when this returns. Its workers may run on
@@ -231,10 +271,13 @@ impl World {
         let journal = self.journal()?;
         let (shown, pending) = observe::shown(&self.site);
         let (window, retries) = self.policy;
-        let lanes = self
-            .plugins
-            .iter()
-            .filter_map(|plugin| plugin.lane(&self.configured, window, retries));
+        let lanes = self.plugins.iter().filter_map(|plugin| {
+            let mut lane = plugin.lane(&self.configured, window, retries)?;
+            if let Some((start, owed)) = self.starts.get(plugin.name()) {
+                (lane.start, lane.owed) = (Some(*start), owed.clone());
+            }
+            Some(lane)
+        });
         let history = History {
             shown,
             start: self.start,

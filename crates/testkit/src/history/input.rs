@@ -54,6 +54,8 @@ pub struct Lane {
     pub callbacks: Vec<(CallbackId, Matcher)>,
     /// From where; the run's own start if it is absent.
     pub start: Option<Start>,
+    /// Ids before that which are owed to it all the same.
+    pub owed: Vec<EventId>,
     /// How many events may run again after a death of the daemon: 1, or the size of the
     /// window for a plugin so quick that events are sent ahead.
     pub window: usize,
@@ -167,6 +169,7 @@ impl Lane {
             plugin,
             callbacks: Vec::new(),
             start: None,
+            owed: Vec::new(),
             window: 1,
             retries: false,
         }
@@ -175,6 +178,10 @@ impl Lane {
     pub fn wants(mut self, callback: CallbackId, matcher: Matcher) -> Self {
         self.callbacks.push((callback, matcher));
         self
+    }
+    /// Tells whether an event is owed to it in a run that begins at `start`.
+    pub(super) fn owes(&self, start: Start, event: &Shown) -> bool {
+        self.start.unwrap_or(start).owes(event) || self.owed.contains(&event.id)
     }
     /// Returns the places of the callbacks that want an event.
     pub(super) fn wanting<'a>(&'a self, event: &'a Shown) -> impl Iterator<Item = usize> + 'a {

@@ -89,11 +89,11 @@ impl<'a> Case<'a> {
 
     /// Says why an event is owed to no callback at this place, if so.
     fn not_owed(&self, lane: &Lane, place: Option<usize>, event: EventId) -> Option<&'static str> {
-        let start = lane.start.unwrap_or(self.history.start);
+        let start = self.history.start;
         match (place, self.shown.get(&event)) {
             (None, _) => Some("the plugin registers no such callback"),
             (_, None) => Some("the site never showed it"),
-            (_, Some(shown)) if !start.owes(shown) => Some("it lies before the start"),
+            (_, Some(shown)) if !lane.owes(start, shown) => Some("it lies before the start"),
             (Some(place), Some(shown)) => {
                 let wanted = lane.wanting(shown).any(|wanting| wanting == place);
                 (!wanted).then_some("the callback does not want it")
@@ -161,8 +161,9 @@ impl<'a> Case<'a> {
             }
         }
         let records = self.records_of(lane, verdict);
-        let start = lane.start.unwrap_or(self.history.start);
-        for event in self.history.shown.iter().filter(|event| start.owes(event)) {
+        let start = self.history.start;
+        let shown = self.history.shown.iter();
+        for event in shown.filter(|event| lane.owes(start, event)) {
             for place in lane.wanting(event) {
                 let Some((callback, _)) = lane.callbacks.get(place) else {
                     continue;

@@ -522,6 +522,44 @@ fn calls_that_nobody_asked_for_are_found() {
 }
 
 #[test]
+fn what_a_lane_is_owed_from_before_its_start_is_judged_too() {
+    let of = |owed: &[u64], ran: &[u64]| {
+        let mut lane = Lane::new(id("quick")).wants(callback("h"), Matcher::everything());
+        lane.start = Some(start());
+        lane.owed = owed.iter().copied().map(EventId).collect();
+        let mut journal = vec![Line::load(&lane.plugin, "r", 7)];
+        for (body, event) in (1..).zip(ran) {
+            journal.push(Line::start(
+                &lane.plugin,
+                "r",
+                body,
+                &callback("h"),
+                *event,
+                900,
+            ));
+            journal.push(Line::end("r", body, true, 901));
+        }
+        let verdict = judge(&History {
+            shown: [97, 98].map(|id| Shown::new(id, 1, "Note")).to_vec(),
+            start: start(),
+            lanes: vec![lane],
+            journal,
+            ..History::default()
+        });
+        let count = |kind| verdict.count(kind);
+        (
+            count(FaultKind::Lost),
+            count(FaultKind::Foreign),
+            verdict.units,
+        )
+    };
+    assert_eq!(of(&[97], &[97]), (0, 0, 1));
+    assert_eq!(of(&[97], &[]), (1, 0, 1));
+    assert_eq!(of(&[97], &[97, 98]), (0, 1, 1));
+    assert_eq!(of(&[], &[]), (0, 0, 0));
+}
+
+#[test]
 fn a_gap_in_the_log_is_found() {
     finds(FaultKind::NotCaptured, |rng, history| {
         let log = history.log.as_mut().unwrap();
