@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{demo, events, migrate, plugin, run, sim, status};
+use crate::commands::{check, demo, events, migrate, plugin, run, sim, status};
 use crate::error::CommandError;
 
 const STYLES: Styles = Styles::styled()
@@ -28,6 +28,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Check(check::Args),
     Status(status::Args),
     Plugin(plugin::Args),
     Events(events::Args),
@@ -46,6 +47,7 @@ pub(crate) fn run() -> Result<(), CommandError> {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run(args) => Box::pin(run::run(args)).await,
+            Command::Check(args) => Box::pin(check::run(args)).await,
             Command::Status(args) => status::run(args).await,
             Command::Plugin(args) => plugin::run(args).await,
             Command::Events(args) => events::run(args).await,

@@ -53,6 +53,11 @@ impl CommandError {
         self.hints.push(hint.to_string());
         self
     }
+    /// Returns what happened and what to do next, a line each.
+    pub(crate) fn told(&self) -> String {
+        let hints = self.hints.iter().map(|hint| format!("\nhint: {hint}"));
+        format!("{}{}", self.message, hints.collect::<String>())
+    }
     /// Returns the process's exit code.
     pub(crate) const fn exit_code(&self) -> u8 {
         match self.kind {
@@ -67,11 +72,7 @@ impl CommandError {
 
 impl Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.message)?;
-        for hint in &self.hints {
-            write!(f, "\nhint: {hint}")?;
-        }
-        Ok(())
+        write!(f, "error: {}", self.told())
     }
 }
 

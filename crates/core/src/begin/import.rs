@@ -92,6 +92,10 @@ pub enum Why {
     Unknown,
     /// The file knows it, and has no position.
     NoPosition,
+    /// A person said so.
+    Asked,
+    /// There is no state, and no file.
+    NoState,
 }
 
 /// Says where every plugin starts by what the Python daemon has on record.

@@ -63,6 +63,8 @@ impl fmt::Display for Why {
                 "it takes the position of {from}, whose name it has in a folder that is new"
             ),
             Self::Unknown => f.write_str("the file does not know it"),
+            Self::Asked => f.write_str("as it was asked for"),
+            Self::NoState => f.write_str("nothing of it is on record"),
             Self::NoPosition => f.write_str("the file has no position of it"),
         }
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use slated_config::{Config, Loaded, System};
+use slated_core::begin::{Asked, Chosen, StateChoice};
+use slated_model::EventId;
 use slated_store::Sqlite;
 
 use crate::error::CommandError;
@@ -23,11 +25,54 @@ pub(crate) struct ConfigArgs {
 impl ConfigArgs {
     /// Reads the configuration.
     pub(crate) fn load(&self) -> Result<Loaded, CommandError> {
-        let path = match &self.config {
+        Ok(Config::load(&self.path()?, &[])?)
+    }
+    /// Returns the file that is read.
+    pub(crate) fn path(&self) -> Result<PathBuf, CommandError> {
+        Ok(match &self.config {
             Some(path) => path.clone(),
             None => slated_config::find(&System, std::path::Path::exists)?,
-        };
-        Ok(Config::load(&path, &[])?)
+        })
+    }
+}
+
+/// Where a state begins, and which counts, for every command that starts a daemon.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub(crate) struct BeginArgs {
+    /// Choose the state that counts, when slated has one and `eventIdFile` of the .conf has changed
+    ///
+    /// `keep` goes on with slated's own; `import` with the file's, and moves slated's aside. Where
+    /// nothing has changed it does nothing.
+    #[arg(long, value_name = "WHICH")]
+    state: Option<StateArg>,
+    /// Begin a new state with what is seen from now on, whatever `eventIdFile` says
+    #[arg(long, conflicts_with = "from_id")]
+    from_latest: bool,
+    /// Begin a new state with event ID for every plugin, whatever `eventIdFile` says
+    #[arg(long, value_name = "ID")]
+    from_id: Option<u64>,
+}
+
+/// Which state.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum StateArg {
+    Keep,
+    Import,
+}
+
+impl BeginArgs {
+    /// Returns what was asked for.
+    pub(crate) fn asked(self) -> Asked {
+        Asked {
+            state: self.state.map(|which| match which {
+                StateArg::Keep => StateChoice::Keep,
+                StateArg::Import => StateChoice::Import,
+            }),
+            from: match self.from_id {
+                Some(id) => Some(Chosen::Id(EventId(id))),
+                None => self.from_latest.then_some(Chosen::Latest),
+            },
+        }
     }
 }
 

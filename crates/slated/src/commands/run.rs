@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use slated_config::{Config, Secrets, System};
+use slated_core::begin::Asked;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::common::ConfigArgs;
+use super::common::{BeginArgs, ConfigArgs};
 use crate::daemon::{self, Daemon};
 use crate::error::CommandError;
 use crate::signals::{self, Signals};
@@ -23,6 +24,8 @@ pub(crate) struct Args {
     /// Run plugins with this Python, unless they name one of their own
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
+    #[command(flatten)]
+    begin: BeginArgs,
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
@@ -33,7 +36,9 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     for warning in loaded.warnings.0.iter().chain(&secret_warnings.0) {
         tracing::warn!("{warning}");
     }
-    let result = serve(loaded.config, secrets, args.python.as_deref(), &log).await;
+    let python = args.python.as_deref();
+    let asked = args.begin.asked();
+    let result = serve(loaded.config, secrets, python, asked, &log).await;
     log.flush();
     result
 }
@@ -43,6 +48,7 @@ async fn serve(
     config: Config,
     secrets: Secrets,
     python: Option<&Path>,
+    asked: Asked,
     log: &Log,
 ) -> Result<(), CommandError> {
     daemon::warn_of_idle_keys(&config);
@@ -58,7 +64,7 @@ async fn serve(
         let log = log.clone();
         signals::on_hangup(move || log.reopen())?;
     }
-    let start = Daemon::start(config, secrets, python, Teller::logging(log.clone()));
+    let start = Daemon::start(config, secrets, python, asked, Teller::logging(log.clone()));
     let daemon = tokio::select! {
         daemon = Box::pin(start) => daemon?,
         _ = signals.next() => {

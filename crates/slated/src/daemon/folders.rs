@@ -178,6 +178,14 @@ pub(crate) fn present(folders: &[slated_config::Folder]) -> Vec<PluginId> {
     plugins
 }
 
+/// Tells whether a plugin's file names `registerCallbacks`: one that does not is a module that
+/// others import. One that cannot be read may name it.
+pub(crate) fn registers(folders: &[slated_config::Folder], plugin: &PluginId) -> bool {
+    let name = b"registerCallbacks";
+    std::fs::read(file_of(folders, plugin))
+        .map_or(true, |text| text.windows(name.len()).any(|at| at == name))
+}
+
 /// Returns the file of a plugin.
 pub(crate) fn file_of(folders: &[slated_config::Folder], plugin: &PluginId) -> PathBuf {
     let folder = folders

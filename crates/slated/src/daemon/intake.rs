@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use slated_config::NewPlugins;
 use slated_core::follow::{Disorder, Follower, Look, Next, Pace, Request, Start, Status};
 use slated_model::{LedgerState, Row};
 use slated_site::{Backoff, Client, Page, Query};
@@ -281,13 +280,5 @@ impl From<slated_site::Error> for Trouble {
             refused: matches!(error, slated_site::Error::Refused { .. }),
             needs_person: !error.is_down(),
         }
-    }
-}
-
-/// Where a first start begins, by `state.new_plugins`.
-pub(crate) const fn start_of(new_plugins: NewPlugins) -> Start {
-    match new_plugins {
-        NewPlugins::Id(id) => Start::FromId(id),
-        NewPlugins::Now | NewPlugins::Ago(_) => Start::Latest,
     }
 }

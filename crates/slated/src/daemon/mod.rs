@@ -9,6 +9,7 @@
 //!
 //! They end in that order: nothing new comes in, callbacks in flight finish, everything is durable.
 
+pub(crate) mod begin;
 pub(crate) mod desk;
 mod dispatch;
 mod folders;
@@ -25,7 +26,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use slated_config::{Config, NewPlugins, Secrets};
+use slated_config::{Config, Diagnostics, NewPlugins, Origin, Secrets};
+use slated_core::begin::Asked;
 use slated_core::follow::Pace;
 use slated_host::{Interpreter, InterpreterError, Stale, WorkerCode};
 use slated_model::PluginId;
@@ -39,6 +41,7 @@ use crate::clock::Clock;
 use crate::error::CommandError;
 use crate::tell::Teller;
 use crate::web::control;
+use begin::{Begin, Begun};
 use desk::Desk;
 use dispatch::{Dispatcher, Feeds};
 use intake::{Intake, IntakeStatus};
@@ -58,34 +61,35 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts everything. `python` is the `--python` flag. What can be known to fail is told here,
+    /// Starts everything. `python` is the `--python` flag, `asked` what a person says of the state. What can be known to fail is told here,
     /// before anything runs.
     pub(crate) async fn start(
         config: Config,
         secrets: Secrets,
         python: Option<&Path>,
+        asked: Asked,
         teller: Teller,
     ) -> Result<Self, CommandError> {
-        check(&config)?;
-        let known = folders::present(&config.plugins.folders);
-        for warning in &config.check_names(&known)?.0 {
+        let Checked {
+            known,
+            warnings,
+            client,
+            group,
+        } = check(&config, &secrets)?;
+        for warning in &warnings.0 {
             tracing::warn!("{warning}");
         }
-        let client = client(&config, &secrets)?;
+        let begin = Begin::look(&config, &known, asked)?;
+        begin.refuse_early().await?;
         let url = config.site.url.identity();
         let folder = config.state.folder.clone();
-        let group = control::check(&folder, config.control.group.as_deref())?;
         let (python, named) = interpreters(&config, &known, python).await?;
-        let store = Arc::new(Sqlite::open(&folder, &slated_store::Options::default())?);
-        if let Some(migrated) = store.migrated() {
-            tracing::info!(
-                "The state was brought from format {} to {}; a copy of it stands in {}.",
-                migrated.from,
-                migrated.to,
-                migrated.copy.display()
-            );
-        }
-        let snapshot = store.snapshot().await?;
+        let Begun {
+            store,
+            snapshot,
+            start,
+        } = begin.open().await?;
+        let store = Arc::new(store);
         // A state without a site is bound by the first answer: an address that was mistyped can
         // be corrected until then.
         if snapshot.site.is_some() {
@@ -132,7 +136,7 @@ impl Daemon {
             teller: teller.clone(),
             bound: snapshot.site.is_some(),
             ledger: snapshot.ledger.clone(),
-            start: intake::start_of(config.state.new_plugins),
+            start,
             pace,
             backoff: Backoff::default(),
             trouble: None,
@@ -193,8 +197,18 @@ impl Daemon {
     }
 }
 
+/// What a configuration comes to before anything is opened.
+pub(crate) struct Checked {
+    /// The plugins whose files are there.
+    pub(crate) known: Vec<PluginId>,
+    pub(crate) warnings: Diagnostics,
+    client: Client,
+    /// The group that may use the control socket.
+    group: Option<u32>,
+}
+
 /// Refuses what cannot work, before anything is opened.
-fn check(config: &Config) -> Result<(), CommandError> {
+pub(crate) fn check(config: &Config, secrets: &Secrets) -> Result<Checked, CommandError> {
     if let NewPlugins::Ago(_) = config.state.new_plugins {
         return Err(CommandError::configuration(
             "`state.new_plugins = \"ago:…\"` is not in this version",
@@ -214,7 +228,13 @@ fn check(config: &Config) -> Result<(), CommandError> {
             }));
         }
     }
-    Ok(())
+    let known = folders::present(&config.plugins.folders);
+    Ok(Checked {
+        warnings: config.check_names(&known)?,
+        known,
+        client: client(config, secrets)?,
+        group: control::check(&config.state.folder, config.control.group.as_deref())?,
+    })
 }
 
 pub(crate) fn client(config: &Config, secrets: &Secrets) -> Result<Client, CommandError> {
@@ -320,9 +340,14 @@ async fn end_stale_workers(snapshot: &Snapshot, store: &dyn Store) -> Result<(),
 
 /// Tells what the configuration asks for and this version does not do.
 pub(crate) fn warn_of_idle_keys(config: &Config) {
-    for (key, origin) in config.without_effect(&IDLE) {
+    for (key, origin) in idle_keys(config) {
         tracing::warn!("{origin}: `{key}` has no effect in this version.");
     }
+}
+
+/// Returns what the configuration asks for and this version does not do.
+pub(crate) fn idle_keys(config: &Config) -> Vec<(&str, &Origin)> {
+    config.without_effect(&IDLE)
 }
 
 /// Keys that do nothing yet.

@@ -14,6 +14,7 @@ use slated_host::{
 use slated_model::{Body, EventId, Failure, FailureKind, LaneRow, Offset, PluginId};
 use tokio::sync::mpsc;
 
+use super::begin::lane_from;
 use super::folders::file_of;
 use super::plugin::{Broken, Plugin, Worker};
 
@@ -91,13 +92,12 @@ impl Workers {
 
     /// Returns the lane of a plugin that has none on record (ARCHITECTURE.md, "Where a lane starts").
     pub(crate) fn first_lane(&self, plugin: &PluginId, end: Offset, head: EventId) -> LaneRow {
-        let (cursor, floor) = match self.config.state.new_plugins {
-            NewPlugins::Id(id) => (Offset(0), id.prev()),
-            NewPlugins::Now | NewPlugins::Ago(_) => (end, head),
-        };
-        LaneRow {
-            floor: Some(floor),
-            ..LaneRow::new(plugin.clone(), cursor)
+        match self.config.state.new_plugins {
+            NewPlugins::Id(id) => lane_from(plugin.clone(), id),
+            NewPlugins::Now | NewPlugins::Ago(_) => LaneRow {
+                floor: Some(head),
+                ..LaneRow::new(plugin.clone(), end)
+            },
         }
     }
 

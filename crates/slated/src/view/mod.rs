@@ -5,6 +5,7 @@
 //!
 //! `recorded` fills them from a store; `daemon/show` from a running daemon.
 
+mod check;
 mod recorded;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use slated_model::{Attempt, CallbackId, EventId, Matcher, PluginId};
 
+pub(crate) use check::{CheckView, IdleView, StartView, StateView};
 pub(crate) use recorded::{GONE, event, hold, offline};
 
 /// `slated status --json`.

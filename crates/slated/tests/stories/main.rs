@@ -6,6 +6,7 @@
 mod conf;
 mod export;
 mod identity;
+mod import;
 mod logs;
 mod plugins;
 mod refusals;

@@ -145,6 +145,45 @@ fn a_machine_without_a_python_for_plugins() -> Result<()> {
 }
 
 #[test]
+fn a_check_says_what_a_start_would_refuse() -> Result<()> {
+    let place = Place::new()?;
+    let missing = GOOD.replace("\"plugins\"", "\"plugin\"");
+    std::fs::write(place.path().join("slated.toml"), missing)?;
+    place.refuses_as_it_stands(&["check"], "error: the plugins folder HERE/plugin does not exist (slated.toml:6)\n\
+                hint: make it, or correct `plugins.folders`; relative paths start at the configuration file")?;
+    // A good one is shown, with neither Python, site nor state, and leaves no trace.
+    std::fs::write(
+        place.path().join("plugins/notes.py"),
+        "registerCallbacks = None\n",
+    )?;
+    std::fs::write(place.path().join("plugins/helper.py"), "x = 1\n")?;
+    std::fs::write(
+        place.path().join("slated.toml"),
+        format!("{GOOD}[mail]\nport = 26\n"),
+    )?;
+    let before = place.files()?;
+    let output = Command::new(SLATED)
+        .args(["check", "--from-id", "7"])
+        .current_dir(place.path())
+        .env("KEY", "secret")
+        .output()?;
+    let said = String::from_utf8(output.stdout)?;
+    assert!(output.status.success(), "{said}");
+    for words in [
+        "slated-state, made at the first start",
+        "Every plugin starts with event 7.",
+        "plugins/notes",
+        "after event 6",
+        "mail.port (slated.toml:8)",
+    ] {
+        assert!(said.contains(words), "{words} not in {said}");
+    }
+    assert!(!said.contains("secret"), "{said}");
+    assert_eq!(place.files()?, before);
+    Ok(())
+}
+
+#[test]
 fn commands_without_a_state() -> Result<()> {
     let place = Place::new()?;
     std::fs::write(place.path().join("slated.toml"), GOOD)?;

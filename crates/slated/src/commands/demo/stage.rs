@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use slated_config::{Config, System};
+use slated_core::begin::Asked;
 use slated_host::Interpreter;
 use slated_model::{Matcher, PluginId};
 use slated_sim::{Server, Site, SiteOptions};
@@ -81,7 +82,14 @@ impl Stage {
         let facts = teller.listen();
         let loaded = Config::load(&folder.path().join(CONFIG), &[])?;
         let (secrets, _) = loaded.config.resolve(&System)?;
-        let daemon = Daemon::start(loaded.config, secrets, Some(&python.path), teller).await?;
+        let daemon = Daemon::start(
+            loaded.config,
+            secrets,
+            Some(&python.path),
+            Asked::default(),
+            teller,
+        )
+        .await?;
         let (stop, desk) = (daemon.stopper(), daemon.desk().clone());
         let daemon = Some(tokio::spawn(daemon.finish()));
         Ok(Self {

@@ -126,9 +126,11 @@ impl Dispatcher {
         };
         self.leave_to(from, to);
         let held = row.hold.is_some();
+        // Where it starts is still for a person to choose.
+        let hold = row.hold.filter(|hold| hold.event.is_none());
         let row = LaneRow {
             plugin: to.clone(),
-            hold: None,
+            hold,
             gone: false,
             moved_to: None,
             ..row

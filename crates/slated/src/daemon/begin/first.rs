@@ -1,0 +1,116 @@
+//! What a first start puts on record, and says.
+
+use slated_config::NewPlugins;
+use slated_core::begin::{self, At, Chosen, Line, Why, With};
+use slated_model::{Beginning, Change, EventId, LaneRow, Offset, PluginId};
+
+use super::Begin;
+
+/// What a first start puts on record.
+pub(super) struct First {
+    beginning: Beginning,
+    lanes: Vec<LaneRow>,
+    /// What is told of all plugins.
+    pub(super) told: String,
+    /// Where each starts, and why.
+    pub(super) lines: Vec<Line>,
+}
+
+impl Begin<'_> {
+    /// Says what a first start puts on record.
+    pub(super) fn first(&self, with: With<'_>) -> First {
+        let file = self.file.as_ref();
+        let (start, lanes, told, lines) = match with {
+            With::Import(old) => {
+                let new = match self.config.state.new_plugins {
+                    NewPlugins::Id(id) => begin::NewPlugins::Id(id),
+                    NewPlugins::Now | NewPlugins::Ago(_) => begin::NewPlugins::Now,
+                };
+                let import = begin::import(old, &self.present, new);
+                let path = file.map(|f| f.path.display().to_string());
+                let told = format!(
+                    "The state of the Python daemon is taken over from {}.",
+                    path.unwrap_or_default()
+                );
+                (Some(import.start), import.lanes, told, import.lines)
+            }
+            With::Chosen(Chosen::Latest) => {
+                let told = "Every plugin starts with what is seen from now on.";
+                let start = Some(Chosen::Latest.start());
+                (
+                    start,
+                    Vec::new(),
+                    told.into(),
+                    self.all(&At::New, &Why::Asked),
+                )
+            }
+            With::Chosen(Chosen::Id(id)) => {
+                let told = format!("Every plugin starts with event {id}.");
+                let lanes = self.present.iter().map(|p| lane_from(p.plugin.clone(), id));
+                let at = At::After {
+                    last: id.prev(),
+                    owed: Vec::new(),
+                    hold: None,
+                    absent: false,
+                    helper: false,
+                };
+                let start = Some(Chosen::Id(id).start());
+                (start, lanes.collect(), told, self.all(&at, &Why::Asked))
+            }
+            With::Nothing => {
+                let told = "There is no state yet.".into();
+                (None, Vec::new(), told, self.all(&At::New, &Why::NoState))
+            }
+        };
+        First {
+            beginning: Beginning {
+                start,
+                file: file.map(|file| file.read.clone()),
+            },
+            lanes,
+            told,
+            lines,
+        }
+    }
+
+    /// Says the same of all plugins.
+    fn all(&self, at: &At, why: &Why) -> Vec<Line> {
+        let line = |plugin: &PluginId| Line {
+            plugin: plugin.clone(),
+            at: at.clone(),
+            why: why.clone(),
+        };
+        self.present.iter().map(|p| line(&p.plugin)).collect()
+    }
+}
+
+impl First {
+    pub(super) fn tell(&self) {
+        tracing::info!("{}", self.told);
+        for line in &self.lines {
+            let At::After { hold, absent, .. } = &line.at else {
+                tracing::info!("{line}.");
+                continue;
+            };
+            // Nothing broke, but a person must choose.
+            if hold.is_some() && !absent {
+                tracing::warn!("{line}.");
+            } else {
+                tracing::info!("{line}.");
+            }
+        }
+    }
+
+    pub(super) fn changes(self) -> Vec<Change> {
+        let lanes = self.lanes.into_iter().map(Change::Lane);
+        lanes.chain([Change::Began(self.beginning)]).collect()
+    }
+}
+
+/// Returns the lane of a plugin that begins with an event, wherever the log begins.
+pub(crate) fn lane_from(plugin: PluginId, id: EventId) -> LaneRow {
+    LaneRow {
+        floor: Some(id.prev()),
+        ..LaneRow::new(plugin, Offset(0))
+    }
+}

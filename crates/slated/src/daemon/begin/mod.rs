@@ -1,0 +1,202 @@
+//! How this daemon begins: finds the state that counts, and puts the first one on record.
+//!
+//! `core::begin` decides; here the `eventIdFile` and our own state are read, a state that was
+//! chosen against is moved aside, and what a first start begins with is written down.
+//!
+//! Invariant: lanes, the place to read from and what was known of the file are durable, in one
+//! transaction, before anything is read from the site. A start that is killed before begins from
+//! nothing, one that is killed after it goes on. Invariant: a refusal leaves no trace.
+
+mod file;
+mod first;
+mod foresee;
+mod refuse;
+
+use std::path::{Path, PathBuf};
+
+use slated_config::{Config, NewPlugins};
+use slated_core::begin::{self, Asked, Ours, Present, Verdict};
+use slated_model::{Beginning, Change, PluginId, Start};
+use slated_store::{Options, Snapshot, Sqlite, Store};
+
+use self::file::IdFile;
+use self::first::First;
+pub(crate) use self::first::lane_from;
+use super::folders;
+use crate::error::CommandError;
+
+/// What a start has to go by.
+pub(crate) struct Begin<'a> {
+    config: &'a Config,
+    asked: Asked,
+    present: Vec<Present>,
+    file: Option<IdFile>,
+}
+
+/// A state that can be worked with.
+pub(crate) struct Begun {
+    pub(crate) store: Sqlite,
+    pub(crate) snapshot: Snapshot,
+    /// Where the site is read from, if it was not read before.
+    pub(crate) start: Start,
+}
+
+/// What a start comes to.
+enum Plan {
+    GoOn,
+    Keep(Beginning),
+    Anew { aside: bool, first: First },
+}
+
+impl<'a> Begin<'a> {
+    /// Reads what a start of the plugins `known` goes by.
+    pub(crate) fn look(
+        config: &'a Config,
+        known: &[PluginId],
+        asked: Asked,
+    ) -> Result<Self, CommandError> {
+        let id_file = config
+            .conf
+            .as_ref()
+            .and_then(|conf| conf.id_file.as_deref());
+        let present = known.iter().map(|plugin| Present {
+            plugin: plugin.clone(),
+            registers: folders::registers(&config.plugins.folders, plugin),
+        });
+        Ok(Self {
+            config,
+            asked,
+            present: present.collect(),
+            file: id_file.map(IdFile::read).transpose()?.flatten(),
+        })
+    }
+
+    /// Refuses what a look at the state shows to be refused.
+    pub(crate) async fn refuse_early(&self) -> Result<(), CommandError> {
+        match self.visit().await {
+            Ok(state) => match self.plan(state.as_ref()).await {
+                Ok(_) => Ok(()),
+                Err(refusal) => {
+                    // Nobody chooses a state under a daemon that runs on it.
+                    Sqlite::refuse_in_use(self.folder())?;
+                    Err(refusal)
+                }
+            },
+            // Whoever opens it for writing can say more of it, or mend it.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Opens the state for writing, and puts on record how it begins.
+    pub(crate) async fn open(&self) -> Result<Begun, CommandError> {
+        loop {
+            let store = Sqlite::open(self.folder(), &Options::default())?;
+            if let Some(migrated) = store.migrated() {
+                tracing::info!(
+                    "The state was brought from format {} to {}; a copy of it stands in {}.",
+                    migrated.from,
+                    migrated.to,
+                    migrated.copy.display()
+                );
+            }
+            let state = (store.snapshot().await?, store);
+            let changes = match self.plan(Some(&state)).await? {
+                Plan::GoOn => Vec::new(),
+                Plan::Keep(beginning) => {
+                    tracing::warn!(
+                        "slated goes on with its own state; the eventIdFile as it is now is not asked about again."
+                    );
+                    vec![Change::Began(beginning)]
+                }
+                Plan::Anew { aside: true, .. } => {
+                    state.1.close().await;
+                    drop(state);
+                    self.set_aside()?;
+                    continue;
+                }
+                Plan::Anew { first, .. } => {
+                    first.tell();
+                    first.changes()
+                }
+            };
+            let (mut snapshot, store) = state;
+            if !changes.is_empty() {
+                store.record(changes).await?;
+                snapshot = store.snapshot().await?;
+            }
+            let start = snapshot.beginning.as_ref().and_then(|b| b.start.clone());
+            let start = start.unwrap_or_else(|| self.configured());
+            return Ok(Begun {
+                store,
+                snapshot,
+                start,
+            });
+        }
+    }
+
+    fn folder(&self) -> &Path {
+        &self.config.state.folder
+    }
+
+    /// Reads our state without opening it for writing; `None` if there is none.
+    async fn visit(&self) -> slated_store::Result<Option<(Snapshot, Sqlite)>> {
+        let store = match Sqlite::open_read_only(self.folder()) {
+            Err(slated_store::Error::Absent { .. }) => return Ok(None),
+            store => store?,
+        };
+        Ok(Some((store.snapshot().await?, store)))
+    }
+
+    async fn plan(&self, state: Option<&(Snapshot, Sqlite)>) -> Result<Plan, CommandError> {
+        let begun = state.filter(|(snapshot, _)| has_begun(snapshot));
+        let ours = begun.map(|(snapshot, _)| Ours {
+            beginning: snapshot.beginning.as_ref(),
+            placed: snapshot.ledger.is_some(),
+        });
+        let file = self.file.as_ref();
+        let remembered = file.map(|file| file.read.clone());
+        Ok(match begin::judge(ours, remembered.as_ref(), self.asked) {
+            Verdict::GoOn => Plan::GoOn,
+            Verdict::Keep => Plan::Keep(Beginning {
+                start: ours.and_then(|ours| ours.beginning?.start.clone()),
+                file: remembered,
+            }),
+            Verdict::Begin { aside, with } => Plan::Anew {
+                aside,
+                first: self.first(with),
+            },
+            Verdict::Refuse(why) => {
+                let ours = begun.map(|(snapshot, store)| -> (&dyn Store, _) { (store, snapshot) });
+                return Err(refuse::refusal(why, file, self.folder(), ours).await?);
+            }
+        })
+    }
+
+    /// Returns where the configuration has the site read from.
+    const fn configured(&self) -> Start {
+        match self.config.state.new_plugins {
+            NewPlugins::Id(id) => Start::FromId(id),
+            NewPlugins::Now | NewPlugins::Ago(_) => Start::Latest,
+        }
+    }
+
+    /// Moves our state out of the way, under a name that nothing has.
+    fn set_aside(&self) -> Result<(), CommandError> {
+        let now = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S");
+        let name = format!("{}.before-{now}", self.folder().display());
+        let free = |path: &PathBuf| !path.exists();
+        let others = (2..).map(|n| PathBuf::from(format!("{name}.{n}")));
+        let to = std::iter::once(PathBuf::from(&name))
+            .chain(others)
+            .find(free);
+        let to = to.unwrap_or_else(|| name.into());
+        Sqlite::set_aside(self.folder(), &to)?;
+        tracing::warn!("slated's own state was moved aside, to {}.", to.display());
+        Ok(())
+    }
+}
+
+/// Tells whether a state is more than an empty one, which a start that was killed leaves.
+fn has_begun(snapshot: &Snapshot) -> bool {
+    snapshot.beginning.is_some() || snapshot.ledger.is_some() || !snapshot.lanes.is_empty()
+}
