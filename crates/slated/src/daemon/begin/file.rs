@@ -89,3 +89,39 @@ fn position(old: OldPlugin) -> OldPosition {
         missing,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use slated_model::EventId;
+
+    use super::*;
+
+    #[test]
+    fn only_a_file_is_read_and_what_it_says_is_known_by_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("daemon.id");
+        assert!(IdFile::read(&path).unwrap().is_none());
+        std::fs::write(&path, "7\n").unwrap();
+        let good = IdFile::read(&path).unwrap().unwrap();
+        assert_eq!(good.read.said, Some(OldState::Integer(EventId(7))));
+        assert_eq!(good.read.sha256.len(), 64);
+        std::fs::write(&path, "7 8\n").unwrap();
+        let bad = IdFile::read(&path).unwrap().unwrap();
+        assert_ne!(bad.read.sha256, good.read.sha256);
+        assert_eq!(bad.read.said, None);
+        // For people alone.
+        assert_eq!(bad.readable(), Some(OldState::Integer(EventId(7))));
+        let is = |path: &Path, words: &str| {
+            let error = IdFile::read(path).err().map(|e| e.told());
+            assert!(
+                error.as_ref().is_some_and(|e| e.contains(words)),
+                "{error:?}"
+            );
+        };
+        is(folder.path(), "it is not a file");
+        is(&path.join("below"), "cannot be read");
+        let long = std::fs::File::create(&path).unwrap();
+        long.set_len(LARGEST + 1).unwrap();
+        is(&path, "longer than 64 MiB");
+    }
+}
