@@ -187,6 +187,15 @@ async fn a_file_that_changed_is_not_guessed_about() -> Result<()> {
         let error = refuses(&world, command, &[]).await?;
         assert_eq!(squeeze(&error), squeeze(&wanted), "{error}");
     }
+    for (choice, told, after) in [
+        ("keep", "goes on with its own state", ids[2]),
+        ("import", "own state is moved aside", night[2]),
+    ] {
+        let check = world.ask("check", &["--json", "--state", choice]).await?;
+        let check: Value = serde_json::from_str(&check)?;
+        assert!(check["begins"].to_string().contains(told), "{check}");
+        assert_eq!(check["plugins"][0]["after"], after, "{check}");
+    }
     assert_eq!(files(&world)?, before);
 
     // Ours counts: the night runs again, and nobody asks a second time.

@@ -34,12 +34,19 @@ impl Begin<'_> {
         };
         match self.plan(state.as_ref()).await {
             Err(refusal) => seen.refusal = Some(refusal),
-            Ok(Plan::Anew { first, .. }) => {
+            Ok(Plan::Anew { first, aside }) => {
                 seen.told = first.told;
+                if aside {
+                    seen.told.push_str(" slated's own state is moved aside.");
+                }
                 seen.lines = first.lines.into_iter().map(line).collect();
             }
-            Ok(Plan::GoOn | Plan::Keep(_)) => {
+            Ok(plan @ (Plan::GoOn | Plan::Keep(_))) => {
                 seen.told = "slated goes on with its own state.".into();
+                if matches!(plan, Plan::Keep(_)) {
+                    seen.told
+                        .push_str(" The changed eventIdFile is not asked about again.");
+                }
                 if let Some((snapshot, store)) = begun {
                     seen.lines = self.on_record(snapshot, store).await?;
                 }

@@ -109,6 +109,8 @@ impl<'a> Begin<'a> {
                     vec![Change::Began(beginning)]
                 }
                 Plan::Anew { aside: true, .. } => {
+                    // Nobody will know of them afterwards.
+                    super::end_stale_workers(&state.0, &state.1).await?;
                     state.1.close().await;
                     drop(state);
                     self.set_aside()?;
