@@ -1,9 +1,9 @@
 //! Where each plugin starts that the Python daemon has run (ARCHITECTURE.md, "Where a lane starts").
 //!
 //! Each gets its own floor and its own owed ids; the site is read from the lowest floor. A position
-//! that is not needed does not count for the lowest: a plugin that stood still for months, or whose
-//! file is gone, would have the whole site read for it. It is kept on record, and where the log
-//! will begin after it, the plugin is held until a person chooses.
+//! that is not needed does not count for the lowest, unless it is near: a plugin that stood still for
+//! months, or whose file is long gone, would have the whole site read for it. It is kept on record,
+//! and where the log will begin after it, the plugin is held until a person chooses.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,10 @@ use slated_model::{EventId, HoldRow, LaneRow, Offset, OldPosition, OldState, Plu
 
 /// A plugin that is so many ids behind the furthest is held until a person chooses.
 const FAR: u64 = 50_000;
+
+/// A plugin that is not needed now has the site read for it all the same if it is no more ids
+/// below: that costs a few pages, and it need not be held when it comes back.
+const NEAR: u64 = 5_000;
 
 /// A plugin whose file is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -278,7 +282,12 @@ impl Reach {
         let near = counted(&reach)
             .into_iter()
             .filter(|(_, last)| !reach.is_far(*last));
-        let lowest = near.map(|(_, last)| last).min();
+        let lowest = near.map(|(_, last)| last).min().map(|lowest| {
+            let others = found.iter().filter(|f| reach.counts(f).is_none());
+            let beside = others.filter_map(|f| f.position.as_ref().map(|(last, _)| *last));
+            let beside = beside.filter(|last| last.0.saturating_add(NEAR) >= lowest.0);
+            beside.min().map_or(lowest, |beside| beside.min(lowest))
+        });
         let waits = |f: &Found| f.position.is_none() && !f.helper;
         reach.lowest = match new {
             NewPlugins::Id(id) if found.iter().any(waits) => {
@@ -326,28 +335,30 @@ impl Reach {
             return At::New;
         };
         let last = *last;
-        let counts = self.counts(found).is_some();
-        let hold = if counts && self.is_far(last) {
+        let hold = if self.counts(found).is_some() && self.is_far(last) {
             self.furthest.as_ref().map(|(ahead, at)| {
-                format!(
-                    "it stands {} ids behind {ahead} in the state of the Python daemon",
-                    at.0.saturating_sub(last.0)
-                )
+                let behind = at.0.saturating_sub(last.0);
+                format!("event {last} is {behind} ids behind {ahead}")
             })
         } else if self.lowest.is_none_or(|lowest| last < lowest) {
+            let file = match (found.absent, found.helper) {
+                (true, _) => "its file is not there, ",
+                (_, true) => "it names no registerCallbacks, ",
+                _ => "",
+            };
             let begins = self.lowest.map_or_else(
                 || "with the site's newest event".into(),
                 |lowest| format!("after event {lowest}"),
             );
             Some(format!(
-                "it stands at event {last}, and the log begins {begins}"
+                "{file}it stood at event {last}, and the log begins {begins}"
             ))
         } else {
             None
         };
         let hold = hold.map(|why| {
             format!(
-                "{why}: choose where it starts, `slated plugin resume {} --from failed|latest|ID`",
+                "{why}; choose where it starts: `slated plugin resume {} --from failed|latest|ID`",
                 found.plugin.stem()
             )
         });

@@ -141,9 +141,9 @@ fn a_moved_plugin_takes_over_and_what_is_assumed_is_said() {
             "/new/b starts after event 480: it takes the position of /old/b, whose name it has in a folder that is new",
             "/old/b starts after event 480: its own position",
             "/new/c starts as a new plugin: the file does not know it",
-            "/older/a is held, its own position: it stands at event 400, and the log begins after event 480: choose where it starts, `slated plugin resume a --from failed|latest|ID`",
+            "/older/a starts after event 400, once its file is back: its own position",
         ],
-        &[480, 500],
+        &[400, 500],
         &[450],
     );
     assert_eq!(lane(&import, "/old/a").moved_to, Some(id("/new/a")));
@@ -177,7 +177,7 @@ fn a_plugin_far_behind_waits_for_a_person_and_is_not_read_for() {
         NewPlugins::Now,
         &[
             "/p/near starts after event 950000, and still gets 7: its own position",
-            "/p/far is held, its own position: it stands 50001 ids behind /p/top in the state of the Python daemon: choose where it starts, `slated plugin resume far --from failed|latest|ID`",
+            "/p/far is held: its own position; event 949999 is 50001 ids behind /p/top; choose where it starts: `slated plugin resume far --from failed|latest|ID`",
             "/p/top starts after event 1000000: its own position",
         ],
         &[950_000, 1_000_000],
@@ -194,19 +194,21 @@ fn a_plugin_far_behind_waits_for_a_person_and_is_not_read_for() {
 fn a_plugin_that_is_gone_keeps_its_place() {
     let import = check(
         &old(&[
-            ("/p/a", 500, &[]),
-            ("/p/level", 500, &[300]),
-            ("/p/low", 400, &[]),
+            ("/p/a", 10_500, &[]),
+            ("/p/level", 10_500, &[300]),
+            ("/p/near", 5_500, &[]),
+            ("/p/low", 5_499, &[5]),
             ("/p/never", NONE, &[]),
         ]),
         &["/p/a"],
         NewPlugins::Now,
         &[
-            "/p/a starts after event 500: its own position",
-            "/p/level is gone, and starts after event 500, and still gets 300 if it comes back: its own position",
-            "/p/low is held, its own position: it stands at event 400, and the log begins after event 500: choose where it starts, `slated plugin resume low --from failed|latest|ID`",
+            "/p/a starts after event 10500: its own position",
+            "/p/level starts after event 10500, and still gets 300, once its file is back: its own position",
+            "/p/low is held: its own position; its file is not there, it stood at event 5499, and the log begins after event 5500; choose where it starts: `slated plugin resume low --from failed|latest|ID`",
+            "/p/near starts after event 5500, once its file is back: its own position",
         ],
-        &[500],
+        &[5_500, 10_500],
         &[300],
     );
     assert!(lane(&import, "/p/level").gone && lane(&import, "/p/low").gone);
@@ -217,9 +219,9 @@ fn a_plugin_that_is_gone_keeps_its_place() {
         NewPlugins::Now,
         &[
             "/p/new starts as a new plugin: the file does not know it",
-            "/p/a is gone, and starts after event 500 if it comes back: its own position",
-            "/p/b is gone, and starts after event 490 if it comes back: its own position",
-            "/p/c is gone, and starts after event 3 if it comes back: its own position",
+            "/p/a starts after event 500, once its file is back: its own position",
+            "/p/b starts after event 490, once its file is back: its own position",
+            "/p/c starts after event 3, once its file is back: its own position",
         ],
         &[3, 500],
         &[],
@@ -230,18 +232,18 @@ fn a_plugin_that_is_gone_keeps_its_place() {
 fn a_helper_module_holds_nobody_back() {
     let import = check(
         &old(&[
-            ("/p/a", 500, &[]),
+            ("/p/a", 9_500, &[]),
             ("/p/lib", 20, &[9]),
-            ("/p/tool", 500, &[]),
+            ("/p/tool", 9_000, &[]),
         ]),
         &["/p/a", "/p/lib?", "/p/tool?"],
         NewPlugins::Now,
         &[
-            "/p/a starts after event 500: its own position",
-            "/p/lib is held, its own position: it stands at event 20, and the log begins after event 500: choose where it starts, `slated plugin resume lib --from failed|latest|ID`",
-            "/p/tool starts after event 500, if it is a plugin (it names no registerCallbacks): its own position",
+            "/p/a starts after event 9500: its own position",
+            "/p/lib is held: its own position; it names no registerCallbacks, it stood at event 20, and the log begins after event 9000; choose where it starts: `slated plugin resume lib --from failed|latest|ID`",
+            "/p/tool starts after event 9000, if it is a plugin (it names no registerCallbacks): its own position",
         ],
-        &[500],
+        &[9_000, 9_500],
         &[],
     );
     assert_eq!(import.lanes.len(), 3);

@@ -13,12 +13,9 @@ impl fmt::Display for Line {
         match at {
             At::After {
                 hold: Some(hold), ..
-            } => write!(f, "{plugin} is held, {why}: {hold}"),
+            } => write!(f, "{plugin} is held: {why}; {hold}"),
             At::After { absent: true, .. } => {
-                write!(
-                    f,
-                    "{plugin} is gone, and starts {at} if it comes back: {why}"
-                )
+                write!(f, "{plugin} starts {at}, once its file is back: {why}")
             }
             At::After { helper: true, .. } => write!(
                 f,

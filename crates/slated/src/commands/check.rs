@@ -129,7 +129,8 @@ fn plugins(view: &CheckView) {
             None => format!("new: {}", view.new_plugins),
         };
         let starts = match (held, gone) {
-            (true, _) => format!("held {after}"),
+            (true, false) => format!("held, {after}"),
+            (true, true) => format!("gone and held, {after}"),
             (false, true) => format!("gone, {after}"),
             (false, false) => after,
         };

@@ -119,7 +119,7 @@ fn line(line: Line) -> StartView {
             held: hold.is_some(),
             gone: absent,
             why: match hold {
-                Some(hold) => format!("{}: {hold}", new.why),
+                Some(hold) => format!("{}; {hold}", new.why),
                 None if absent => format!("{}; its file is not there", new.why),
                 None if helper => format!("{}; it names no registerCallbacks", new.why),
                 None => new.why,
