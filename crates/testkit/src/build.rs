@@ -13,6 +13,7 @@ use crate::daemon::Recipe;
 use crate::history::Start;
 use crate::plugins::{Plugin, Script};
 use crate::python;
+use crate::service::Services;
 use crate::world::World;
 
 /// The folder of plugins, as the configuration calls it.
@@ -156,6 +157,7 @@ impl Builder {
         let mut env = builder.env;
         env.push((key.to_owned(), script.key.clone()));
         let world = World {
+            services: Services::of(&config),
             recipe: Recipe {
                 binary: builder.slated,
                 config,

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -50,11 +50,7 @@ impl Recipe {
     }
     /// Runs another command of the binary to its end; returns what it wrote on stdout.
     pub(crate) async fn ask(&self, command: &str, arguments: &[&str]) -> Result<String> {
-        let output = self
-            .command(command, arguments)
-            .output()
-            .await
-            .with_context(|| format!("cannot start {}", self.binary.display()))?;
+        let output = self.output(command, arguments).await?;
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr);
             bail!(
@@ -64,6 +60,14 @@ impl Recipe {
             );
         }
         String::from_utf8(output.stdout).context("stdout is not UTF-8")
+    }
+    /// Runs another command of the binary to its end, however that is. What it leaves behind
+    /// holds none of its pipes: else this would wait for that, too.
+    pub(crate) async fn output(&self, command: &str, arguments: &[&str]) -> Result<Output> {
+        let mut command = self.command(command, arguments);
+        command.kill_on_drop(true);
+        let started = command.output().await;
+        started.with_context(|| format!("cannot start {}", self.binary.display()))
     }
     /// Returns the end of what daemons wrote.
     pub(crate) fn tail(&self) -> String {
@@ -108,13 +112,17 @@ impl Daemon {
         self.child.kill().await.context("cannot kill the daemon")
     }
     /// Sends SIGTERM and waits until it is gone.
-    pub(crate) async fn terminate(mut self, limit: Duration) -> Result<ExitStatus> {
+    pub(crate) async fn terminate(self, limit: Duration) -> Result<ExitStatus> {
         let id = self.child.id().and_then(process);
         let id = id.context("the daemon was gone before it was asked to end")?;
         kill_process(id, Signal::TERM).context("cannot signal the daemon")?;
+        self.wait(limit).await
+    }
+    /// Waits until it is gone.
+    pub(crate) async fn wait(mut self, limit: Duration) -> Result<ExitStatus> {
         let ended = tokio::time::timeout(limit, self.child.wait()).await;
         ended
-            .with_context(|| format!("the daemon did not end within {limit:?} of SIGTERM"))?
+            .with_context(|| format!("the daemon did not end within {limit:?}"))?
             .context("cannot wait for the daemon")
     }
 }

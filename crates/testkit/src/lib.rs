@@ -47,6 +47,7 @@ pub mod history;
 mod observe;
 pub mod plugins;
 pub mod python;
+mod service;
 mod world;
 
 pub use build::Builder;

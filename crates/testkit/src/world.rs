@@ -21,6 +21,7 @@ use crate::build::{Builder, FOLDER};
 use crate::daemon::{self, Daemon, Recipe};
 use crate::history::{FaultKind, History, Line, Start, Verdict, judge, parse_journal};
 use crate::plugins::{Plugin, Script};
+use crate::service::Services;
 use crate::{observe, python};
 
 /// How often a fact that is waited for is looked at.
@@ -31,6 +32,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A site, a daemon and plugins. Dropping it kills the daemon and removes all files.
 #[derive(Debug)]
 pub struct World {
+    /// Before the folder: what runs in it ends first.
+    pub(crate) services: Services,
     pub(crate) folder: TempDir,
     pub(crate) site: Site,
     pub(crate) server: Server,
@@ -123,6 +126,15 @@ with open(path, 'wb') as out:
         let ended = daemon.terminate(PATIENCE).await;
         self.mark(&Line::DaemonStopped)?;
         self.explained(ended)
+    }
+    /// Waits until the daemon has ended by itself, and well.
+    pub async fn ended(&mut self) -> Result<()> {
+        let daemon = self.daemon.take().context("no daemon runs")?;
+        let ended = daemon.wait(PATIENCE).await;
+        self.mark(&Line::DaemonStopped)?;
+        let status = self.explained(ended)?;
+        ensure!(status.success(), "{status}\n{}", self.log());
+        Ok(())
     }
     /// Starts the daemon again after its end.
     pub fn restart(&mut self) -> Result<()> {
@@ -344,7 +356,7 @@ with open(path, 'wb') as out:
         self.folder().join("journal.jsonl")
     }
     /// Writes down what the test did, between what plugins write.
-    fn mark(&self, line: &Line) -> Result<()> {
+    pub(crate) fn mark(&self, line: &Line) -> Result<()> {
         let mut text = serde_json::to_string(line)?;
         text.push('\n');
         let mut file = std::fs::File::options()
