@@ -67,16 +67,16 @@ pub(crate) fn offer_to_oom_killer(pid: u32) {
 
 /// What the system says about a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stat {
-    /// When it started, in clock ticks after boot.
-    pub(crate) started: u64,
+pub struct Stat {
+    /// When it started, in clock ticks after boot: with the number it names a process for good.
+    pub started: u64,
     /// Whether it has ended and only waits to be collected.
-    pub(crate) zombie: bool,
+    pub zombie: bool,
 }
 
 /// Returns what `/proc` says about a process; `None` where there is no such process or no
 /// such file.
-pub(crate) fn stat(pid: u32) -> Option<Stat> {
+pub fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 

@@ -32,6 +32,7 @@ mod supervisor;
 mod tracker;
 
 pub use code::{InstallError, WorkerCode};
+pub use group::{Stat, stat};
 pub use handle::{Handle, SendError};
 pub use interpreter::{Candidate, Interpreter, InterpreterError, Rejected, candidates};
 pub use report::{CallbackSpec, End, Exit, Report, Why};

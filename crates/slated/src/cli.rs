@@ -3,7 +3,9 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, demo, events, migrate, plugin, run, sim, status};
+use crate::commands::{
+    check, demo, events, migrate, plugin, restart, run, sim, start, status, stop,
+};
 use crate::error::CommandError;
 
 const STYLES: Styles = Styles::styled()
@@ -27,8 +29,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(visible_alias = "foreground")]
     Run(run::Args),
     Check(check::Args),
+    Start(start::Args),
+    Stop(stop::Args),
+    Restart(restart::Args),
     Status(status::Args),
     Plugin(plugin::Args),
     Events(events::Args),
@@ -48,6 +54,9 @@ pub(crate) fn run() -> Result<(), CommandError> {
         match cli.command {
             Command::Run(args) => Box::pin(run::run(args)).await,
             Command::Check(args) => Box::pin(check::run(args)).await,
+            Command::Start(args) => Box::pin(start::run(args)).await,
+            Command::Stop(args) => stop::run(args).await,
+            Command::Restart(args) => restart::run(args).await,
             Command::Status(args) => status::run(args).await,
             Command::Plugin(args) => plugin::run(args).await,
             Command::Events(args) => events::run(args).await,
@@ -59,4 +68,16 @@ pub(crate) fn run() -> Result<(), CommandError> {
     // What is still blocked (a read of a terminal, a slow disk) must not keep us.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_command_line_can_be_built() {
+        Cli::command().debug_assert();
+    }
 }

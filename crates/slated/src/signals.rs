@@ -1,14 +1,18 @@
 //! SIGTERM and Ctrl-C, the same for every command that goes on until it is told to end.
+//!
+//! SIGUSR1 is the word of `slated stop`: a stop like SIGTERM, however often it comes. Two that ask
+//! for one stop must not end callbacks in flight, as two signals of one impatient person do.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::CommandError;
 
-/// SIGTERM and Ctrl-C, from the moment it is made.
+/// SIGTERM, Ctrl-C and SIGUSR1, from the moment it is made.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    stop: Signal,
 }
 
 impl Signals {
@@ -17,14 +21,16 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).map_err(fail)?,
             interrupt: signal(SignalKind::interrupt()).map_err(fail)?,
+            stop: signal(SignalKind::user_defined1()).map_err(fail)?,
         })
     }
 
-    /// Waits for the next one; returns its number.
-    pub(crate) async fn next(&mut self) -> i32 {
+    /// Waits for the next one; returns its number if a second one is to end the process.
+    pub(crate) async fn next(&mut self) -> Option<i32> {
         tokio::select! {
-            _ = self.terminate.recv() => 15,
-            _ = self.interrupt.recv() => 2,
+            _ = self.terminate.recv() => Some(15),
+            _ = self.interrupt.recv() => Some(2),
+            _ = self.stop.recv() => None,
         }
     }
 
@@ -33,7 +39,11 @@ impl Signals {
         tokio::spawn(async move {
             self.next().await;
             stop.cancel();
-            at_once(self.next().await);
+            loop {
+                if let Some(signal) = self.next().await {
+                    at_once(signal);
+                }
+            }
         });
     }
 }

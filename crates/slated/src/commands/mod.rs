@@ -5,8 +5,11 @@ pub(crate) mod demo;
 pub(crate) mod events;
 pub(crate) mod migrate;
 pub(crate) mod plugin;
+pub(crate) mod restart;
 pub(crate) mod run;
 pub(crate) mod sim;
+pub(crate) mod start;
 pub(crate) mod status;
+pub(crate) mod stop;
 
 mod common;

@@ -1,5 +1,8 @@
-//! `slated run`: follow the site and run plugins, in the foreground.
+//! `slated run`: follow the site and run plugins, in the foreground. `start` leaves the same
+//! behind in the background.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use slated_config::{Config, Secrets, System};
@@ -9,7 +12,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::common::{BeginArgs, ConfigArgs};
 use crate::daemon::{self, Daemon};
+use crate::detach::{self, Detached};
 use crate::error::CommandError;
+use crate::pid_file::PidFile;
 use crate::signals::{self, Signals};
 use crate::tell::{Log, Teller};
 
@@ -28,54 +33,144 @@ pub(crate) struct Args {
     begin: BeginArgs,
 }
 
+impl Args {
+    /// Returns the configuration, if it can be used as far as can be seen without a start.
+    pub(super) fn check(&self) -> Result<Config, CommandError> {
+        let config = self.config.load()?.config;
+        config.resolve(&System)?;
+        Ok(config)
+    }
+}
+
 pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
-    let loaded = args.config.load()?;
+    follow(args, None).await
+}
+
+/// Runs the daemon, in the foreground or as the process that `slated start` leaves behind.
+pub(super) async fn follow(mut args: Args, detached: Option<Detached>) -> Result<(), CommandError> {
+    let mut loaded = args.config.load()?;
     let (secrets, secret_warnings) = loaded.config.resolve(&System)?;
-    let log = Log::start(&loaded.config)?;
+    if detached.is_some() {
+        surroundings(&mut args, &mut loaded.config)?;
+    }
+    // Before there is a file that says whom to stop, so that a stop in the middle of the start is
+    // one, too.
+    let signals = Signals::listen()?;
+    // Removed last, so that whoever waits for it can start the next one.
+    let pid_file = match loaded
+        .config
+        .conf
+        .as_ref()
+        .and_then(|c| c.pid_file.as_ref())
+    {
+        Some(path) => Some(PidFile::take(path).await?),
+        None => None,
+    };
+    let log = Log::start(&loaded.config, detached.is_some())?;
     tracing_subscriber::registry().with(log.listener()).init();
     for warning in loaded.warnings.0.iter().chain(&secret_warnings.0) {
         tracing::warn!("{warning}");
     }
+    let running = Running {
+        pid_file: pid_file.as_ref(),
+        detached: detached.as_ref(),
+        signals,
+        log: &log,
+    };
     let python = args.python.as_deref();
     let asked = args.begin.asked();
-    let result = serve(loaded.config, secrets, python, asked, &log).await;
+    let result = running.serve(loaded.config, secrets, python, asked).await;
     log.flush();
     result
 }
 
-/// Runs the daemon until it ends.
-async fn serve(
-    config: Config,
-    secrets: Secrets,
-    python: Option<&Path>,
-    asked: Asked,
-    log: &Log,
-) -> Result<(), CommandError> {
-    daemon::warn_of_idle_keys(&config);
-    tracing::info!(
-        "slated {} (process {}) starts.",
-        env!("CARGO_PKG_VERSION"),
-        std::process::id()
-    );
-    // From here on, so that a stop in the middle of the start is one, too.
-    let mut signals = Signals::listen()?;
-    // Without files a closed terminal ends slated, as it ends any command.
-    if log.outlives_terminal() {
-        let log = log.clone();
-        signals::on_hangup(move || log.reopen())?;
+/// What is different for a process in the background: it begins in `/`, plugins of a `.conf` with
+/// umask 0 as well, as the Python daemon has it, and it has nothing but files to say anything in.
+/// Its own files keep the umask it was started with: nobody else need write to them.
+fn surroundings(args: &mut Args, config: &mut Config) -> Result<(), CommandError> {
+    args.python = args.python.as_deref().map(detach::whole_program);
+    Detached::go_to_root()?;
+    if config.conf.is_some() {
+        config.defaults.umask.get_or_insert(0);
+    } else if config.log.folder.is_none() {
+        let folder = &config.state.folder;
+        // As the store makes it: readable by its owner alone.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| {
+            CommandError::configuration(format!("{} cannot be made: {error}", folder.display()))
+                .hint(
+                    "`slated start` logs to files, there unless `log.folder` names another folder",
+                )
+        })?;
+        config.log.folder = Some(folder.clone());
     }
-    let start = Daemon::start(config, secrets, python, asked, Teller::logging(log.clone()));
-    let daemon = tokio::select! {
-        daemon = Box::pin(start) => daemon?,
-        _ = signals.next() => {
-            tracing::info!("Stopped before it had started.");
-            return Ok(());
+    Ok(())
+}
+
+/// What a daemon has around it while it runs.
+struct Running<'a> {
+    pid_file: Option<&'a PidFile>,
+    detached: Option<&'a Detached>,
+    signals: Signals,
+    log: &'a Log,
+}
+
+impl Running<'_> {
+    /// Runs the daemon until it ends.
+    async fn serve(
+        mut self,
+        config: Config,
+        secrets: Secrets,
+        python: Option<&Path>,
+        asked: Asked,
+    ) -> Result<(), CommandError> {
+        let log = self.log;
+        daemon::warn_of_idle_keys(&config);
+        tracing::info!(
+            "slated {} (process {}) starts.",
+            env!("CARGO_PKG_VERSION"),
+            std::process::id()
+        );
+        if let Some(notice) = self.pid_file.and_then(|file| file.notice.as_ref()) {
+            tracing::info!("{notice}");
         }
-    };
-    signals.stop(daemon.stopper());
-    let result = daemon.finish().await;
-    if result.is_ok() {
-        tracing::info!("Stopped; everything is on record.");
+        // Without files a closed terminal ends slated, as it ends any command.
+        if log.outlives_terminal() {
+            let log = log.clone();
+            signals::on_hangup(move || log.reopen())?;
+        }
+        let start = Daemon::start(config, secrets, python, asked, Teller::logging(log.clone()));
+        let daemon = tokio::select! {
+            daemon = Box::pin(start) => daemon?,
+            _ = self.signals.next() => {
+                tracing::info!("Stopped before it had started.");
+                return Ok(());
+            }
+        };
+        self.signals.stop(daemon.stopper());
+        if let Some(file) = self.pid_file {
+            let (removed, stop) = (file.removed(), daemon.stopper());
+            tokio::spawn(async move {
+                removed.await;
+                if !stop.is_cancelled() {
+                    tracing::warn!("The pid file was removed: stopping.");
+                    stop.cancel();
+                }
+            });
+        }
+        if let Some(detached) = self.detached
+            && detached.ready().is_err()
+        {
+            tracing::warn!("`slated start` was interrupted: stopping.");
+            daemon.stopper().cancel();
+        }
+        let result = daemon.finish().await;
+        match &result {
+            Ok(()) => tracing::info!("Stopped; everything is on record."),
+            // Nobody sees what is printed.
+            Err(error) if self.detached.is_some() => tracing::error!("{error}"),
+            Err(_) => {}
+        }
+        result
     }
-    result
 }

@@ -25,13 +25,15 @@ pub(super) struct Layout {
     /// Whether stderr has the log although there are files, as the Python daemon's `foreground`
     /// has it.
     pub(super) echo: bool,
+    /// Whether stderr is going to be closed, and has only warnings until then.
+    pub(super) background: bool,
     /// What slated's own logger is called.
     pub(super) own: &'static str,
 }
 
 impl Layout {
     /// The Python daemon's files under a `.conf`; else one file in `log.folder`, or stderr.
-    pub(super) fn of(config: &Config) -> Self {
+    pub(super) fn of(config: &Config, background: bool) -> Self {
         let json = config.log.format == LogFormat::Json;
         match &config.conf {
             Some(conf) => Self {
@@ -39,13 +41,15 @@ impl Layout {
                 per_plugin: conf.logs.mode == LogMode::PerPlugin,
                 json,
                 echo: true,
+                background,
                 own: "engine",
             },
             None => Self {
                 main: config.log.folder.clone().map(|f| (f, "slated.log".into())),
                 per_plugin: false,
                 json,
-                echo: false,
+                echo: background,
+                background,
                 own: "slated",
             },
         }
@@ -76,7 +80,7 @@ impl Desk {
         let terminal = io::stderr().is_terminal();
         let mut desk = Self {
             echo: terminal || layout.echo || layout.main.is_none(),
-            silent: layout.main.is_some() && !terminal,
+            silent: layout.main.is_some() && (layout.background || !terminal),
             colour: terminal,
             stderr: Box::new(io::stderr()),
             layout,
@@ -120,7 +124,7 @@ impl Desk {
 
     /// Writes a record where it belongs.
     pub(super) fn write(&mut self, record: &Record, now: Timestamp) {
-        if self.echo {
+        if self.echo && (record.level >= WARNING || !self.layout.background) {
             let line = if self.layout.json && !self.colour {
                 lines::json(record, self.layout.own)
             } else {

@@ -56,9 +56,11 @@ struct Shared {
 }
 
 impl Log {
-    /// Opens the files and starts the thread.
-    pub(crate) fn start(config: &Config) -> Result<Self, CommandError> {
-        let desk = Desk::open(Layout::of(config), TimeZone::system(), Timestamp::now())?;
+    /// Opens the files and starts the thread. Of a process in the background, the terminal hears
+    /// warnings only, as long as it has it.
+    pub(crate) fn start(config: &Config, background: bool) -> Result<Self, CommandError> {
+        let layout = Layout::of(config, background);
+        let desk = Desk::open(layout, TimeZone::system(), Timestamp::now())?;
         Self::over(desk, config.log.level, config.log.timing, WAITING)
     }
 

@@ -65,6 +65,7 @@ fn layout(folder: &Path, per_plugin: bool, json: bool) -> Layout {
         per_plugin,
         json,
         echo: false,
+        background: false,
         own: "engine",
     }
 }
@@ -199,6 +200,31 @@ impl Write for Stuck {
 }
 
 #[test]
+fn the_terminal_of_a_start_hears_warnings_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (go, held) = mpsc::channel();
+    drop(go);
+    let seen = Arc::new(Mutex::new(String::new()));
+    let terminal = Stuck {
+        go: held,
+        seen: seen.clone(),
+    };
+    let layout = Layout {
+        echo: true,
+        background: true,
+        ..layout(folder.path(), false, false)
+    };
+    let mut desk = Desk::quiet(layout, TimeZone::UTC, Box::new(terminal));
+    for (level, word) in [(record::INFO, "calm"), (record::WARNING, "odd")] {
+        desk.write(&Record::own(now(), level, word.into()), now());
+    }
+    let file = text(folder.path(), "shotgunEventDaemon");
+    assert!(file.contains("calm") && file.contains("odd"), "{file}");
+    let seen = seen.lock().expect("a lock").clone();
+    assert!(!seen.contains("calm") && seen.contains("odd"), "{seen}");
+}
+
+#[test]
 fn a_log_that_cannot_be_written_delays_nobody_and_counts_what_it_drops() {
     let (release, go) = mpsc::channel();
     let seen = Arc::new(Mutex::new(String::new()));
@@ -211,6 +237,7 @@ fn a_log_that_cannot_be_written_delays_nobody_and_counts_what_it_drops() {
         per_plugin: false,
         json: false,
         echo: false,
+        background: false,
         own: "slated",
     };
     let desk = Desk::quiet(layout, TimeZone::UTC, Box::new(stuck));

@@ -11,6 +11,7 @@ mod logs;
 mod plugins;
 mod refusals;
 mod resume;
+mod service;
 mod site;
 mod status;
 mod stop;
