@@ -7,6 +7,7 @@ pub mod lane;
 pub mod leave;
 pub mod life;
 pub mod order;
+pub mod resume;
 pub mod retry;
 pub mod scan;
 pub mod time;

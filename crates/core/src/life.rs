@@ -209,6 +209,15 @@ impl Life {
         self.current.is_none() && self.next.is_none() && self.start_at.is_none()
     }
 
+    /// Tells whether nothing is under way: no process starts, and none is ending. One that waits
+    /// for its next start, after a death or a network's failure, counts as settled.
+    pub fn is_settled(&self, now: Mono) -> bool {
+        let mut processes = [self.current, self.next].into_iter().flatten();
+        processes.all(|p| p.ready && !p.leaving)
+            && self.next.is_none()
+            && self.start_at.is_none_or(|at| at > now)
+    }
+
     /// Tells whether slated told this process to end.
     pub fn is_leaving(&self, generation: Generation) -> bool {
         let it = [self.current, self.next]

@@ -287,20 +287,6 @@ impl Lane {
         self.finish(at, unit, attempt, outcome, out)
     }
 
-    /// A person, or a changed or touched file, ends the hold: it begins with the event that failed.
-    pub(super) fn resume(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
-        if self.row.hold.take().is_none() {
-            return;
-        }
-        let mut changes = vec![Change::Lane(self.row())];
-        if let Some(trial) = &mut self.in_place {
-            trial.renew(at.now);
-            changes.push(Change::Attempt(trial.attempt.clone()));
-        }
-        out.push(Effect::Tell(Note::Resumed));
-        self.record(changes, out);
-    }
-
     fn row_of(&self, unit: &Unit) -> Option<Arc<Row>> {
         let work = self.work.get(&unit.offset).map(|w| w.row.clone());
         work.or_else(|| {

@@ -53,8 +53,16 @@ pub enum Input {
     Durable(u64),
     /// The follower read the site without error.
     SiteRead,
-    /// A person, or a changed or touched file, ends a hold.
+    /// A person, or a changed or touched file, ends a hold at an event that failed.
     Resume,
+    /// A person chose where the lane goes on: any hold ends, and rows up to `to` that it has not
+    /// passed are skipped. Ignored while the worker has a frame in hand.
+    GoOnAfter {
+        /// The offset before the first row wanted.
+        to: Offset,
+        /// What is put on record with an attempt that is discarded.
+        reason: String,
+    },
     /// The daemon ends: nothing more is sent, and what only this process knows (the cursor past
     /// what matched nothing, the back-off that went by) is put on record.
     Close,
@@ -213,6 +221,11 @@ pub enum Note {
     },
     /// The lane goes on after a hold.
     Resumed,
+    /// A person let it skip rows.
+    Skipped {
+        /// How many.
+        rows: u64,
+    },
     /// An attempt was given up because the plugin no longer has the callback.
     CallbackGone {
         /// The event.

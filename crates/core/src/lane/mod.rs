@@ -9,6 +9,7 @@
 //! * `answer`: what an answer, a failure or a death means
 //! * `trial`: a unit that failed before
 //! * `aside`: attempts beside the lane's order
+//! * `resume`: how it goes on after a hold
 //!
 //! Invariant: a unit (event, callback) gets at most one outcome, and once it has one it is never
 //! sent again. Invariant: the cursor stands below every row that has a unit without outcome or
@@ -21,6 +22,7 @@
 mod answer;
 mod aside;
 mod input;
+mod resume;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -216,6 +218,7 @@ impl Lane {
             }
             Input::SiteRead => self.site_read(at),
             Input::Resume => self.resume(at, &mut out),
+            Input::GoOnAfter { to, reason } => self.go_on_after(at, to, reason, &mut out),
             Input::Close => self.close(at, &mut out),
             // An answer to an older question is no news.
             Input::Rows { .. } | Input::Tick => {}

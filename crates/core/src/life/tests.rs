@@ -38,6 +38,31 @@ fn an_edit_is_ready_before_the_old_code_ends_and_used_after() {
 }
 
 #[test]
+fn a_life_is_settled_when_nothing_starts_or_ends() {
+    let mut l = life();
+    assert!(l.is_settled(at(0)));
+    l.step(at(0), Input::Load);
+    assert!(!l.is_settled(at(0)), "it starts");
+    l.step(at(0), Input::Ready(1));
+    assert!(l.is_settled(at(0)));
+    l.step(at(1), Input::Load);
+    assert!(!l.is_settled(at(1)), "the next one starts");
+    l.step(at(2), Input::Ready(2));
+    assert!(!l.is_settled(at(2)), "the old one ends");
+    l.step(at(3), Input::Exited { generation: 1 });
+    assert!(l.is_settled(at(3)));
+    l.step(at(4), Input::Exited { generation: 2 });
+    assert!(l.is_settled(at(4)), "it waits for its next start");
+    l.step(at(9), Input::Tick);
+    assert!(!l.is_settled(at(9)));
+    l.step(at(9), Input::Ready(3));
+    l.step(at(10), Input::Stop);
+    assert!(!l.is_settled(at(10)));
+    l.step(at(11), Input::Exited { generation: 3 });
+    assert!(l.is_settled(at(11)));
+}
+
+#[test]
 fn stop_first_ends_the_old_code_before_the_new_one_starts() {
     let mut l = Life::new(BrokenEdit::Keep, Reload::StopFirst, 1);
     l.step(at(0), Input::Load);

@@ -1,0 +1,125 @@
+//! What a person's `plugin resume` means for a plugin that stands still: whether it may go on, and
+//! where.
+//!
+//! [`Standing::resume`] says what to do. Where a person names an event, [`find`] and [`begins`] tell
+//! which row that is, while somebody else reads the log. Rows that a plugin has passed are never
+//! run again by a resume: their outcomes are on record.
+
+use slated_model::{EventId, HoldRow, Offset, Row};
+
+#[cfg(test)]
+mod tests;
+
+/// Where a person lets a plugin begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// With the event that failed, or where it stood.
+    Failed,
+    /// With what comes after the end of the log.
+    Latest,
+    /// With the row after this offset.
+    After(Offset),
+}
+
+/// How a plugin stands, as far as a resume goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    /// A person stopped it.
+    pub stopped: bool,
+    /// Why it waits for a person.
+    pub hold: Option<&'a HoldRow>,
+    /// Its process died too often.
+    pub quarantined: bool,
+    /// A callback is still under way.
+    pub calling: bool,
+    /// The end of the log.
+    pub end: Offset,
+}
+
+/// What a resume does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing: it goes on already.
+    Nothing,
+    /// The plugin goes on where it stands, with the event that failed.
+    GoOn,
+    /// It goes on after this offset; rows before it that it has not passed are skipped.
+    GoOnAfter(Offset),
+}
+
+/// Why a resume is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A person must choose where it begins, and named nothing.
+    #[error("a person must choose where it begins")]
+    Choose,
+    /// It was told to begin with a failed event, and none failed.
+    #[error("no event failed: a person must choose where it begins")]
+    NoneFailed,
+    /// It was told where to begin, and does not stand still.
+    #[error("it is not stopped, held or quarantined, so it cannot be told where to begin")]
+    Runs,
+    /// It was told where to begin while a callback is under way.
+    #[error("a callback of it is still under way")]
+    Calling,
+    /// The event is behind the cursor.
+    #[error("it has passed event {0} already")]
+    Passed(EventId),
+}
+
+impl Standing<'_> {
+    /// Decides what a resume does. Without `from` a plugin begins with the event that failed.
+    pub fn resume(&self, from: Option<From>) -> Result<Step, Refusal> {
+        if !self.stopped && self.hold.is_none() && !self.quarantined {
+            return match from {
+                None => Ok(Step::Nothing),
+                Some(_) => Err(Refusal::Runs),
+            };
+        }
+        let none_failed = self.hold.is_some_and(|hold| hold.event.is_none());
+        match from {
+            None if none_failed => Err(Refusal::Choose),
+            Some(From::Failed) if none_failed => Err(Refusal::NoneFailed),
+            None | Some(From::Failed) => Ok(Step::GoOn),
+            Some(_) if self.calling => Err(Refusal::Calling),
+            Some(From::Latest) => Ok(Step::GoOnAfter(self.end)),
+            Some(From::After(offset)) => Ok(Step::GoOnAfter(offset.min(self.end))),
+        }
+    }
+}
+
+/// Finds where a plugin at `cursor` begins with event `id`: `stands` is the event's offset, if the
+/// log holds it, `last` the row at the cursor, if the log still holds that. `None` means after the
+/// cursor, before the first row that [`begins`].
+pub fn find(
+    id: EventId,
+    cursor: Offset,
+    stands: Option<Offset>,
+    last: Option<&Row>,
+) -> Result<Option<Offset>, Refusal> {
+    match stands {
+        Some(offset) if offset > cursor => Ok(Some(Offset(offset.0 - 1))),
+        Some(_) => Err(Refusal::Passed(id)),
+        // What fills a hole tells nothing about the rows around it.
+        None if last.is_some_and(|row| begins(id, row)) => Err(Refusal::Passed(id)),
+        None => Ok(None),
+    }
+}
+
+/// Tells whether a plugin that is to begin with event `id`, which the log does not hold, begins with
+/// this row if it is the first.
+pub fn begins(id: EventId, row: &Row) -> bool {
+    !row.late && row.event.id >= id
+}
+
+/// Returns why a lane cannot begin at its cursor: the log no longer holds what comes next.
+pub fn out_of_log(cursor: Offset, log_start: Offset) -> Option<HoldRow> {
+    (cursor < log_start).then(|| HoldRow {
+        event: None,
+        callback: None,
+        reason: format!(
+            "it stands {} events before the oldest that the log still holds; a person must choose where it begins",
+            cursor.until(log_start)
+        ),
+    })
+}
