@@ -39,6 +39,7 @@ pub use model::{
 };
 pub use origin::Origin;
 pub use secret::{Resolved, Secret};
+pub use section::nearest;
 pub use settings::{PluginSettings, Variables};
 pub use site_url::{SiteUrl, SiteUrlError};
 pub use units::{parse_duration, parse_size, show_duration};

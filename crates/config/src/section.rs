@@ -200,7 +200,7 @@ pub(crate) fn join(section: &str, key: &str) -> String {
 }
 
 /// Returns the known word that was probably meant.
-pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|k| (strsim::damerau_levenshtein(&word.to_lowercase(), k), k))
         .filter(|(distance, k)| *distance <= 1 + k.len() / 4)

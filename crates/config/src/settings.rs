@@ -1,6 +1,7 @@
 //! What may be set for all plugins, for a folder, and for one plugin.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use crate::choice::{BrokenEdit, Level, OnError, Reload, Retry};
 use crate::kinds;
 use crate::section::Section;
+use crate::units::show_duration;
 
 /// The settings of one plugin: the keys of `[defaults]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +98,70 @@ const LIMIT: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_hours(30 * 24);
 
 impl PluginSettings {
+    /// Returns every key with its value as text; empty where it is off or unset. Of `env` only the
+    /// names, since values may be tokens.
+    pub fn entries(&self) -> Vec<(&'static str, String)> {
+        fn list<T: AsRef<OsStr>>(values: impl IntoIterator<Item = T>) -> String {
+            let texts = values.into_iter();
+            let texts: Vec<_> = texts
+                .map(|v| v.as_ref().to_string_lossy().into_owned())
+                .collect();
+            texts.join(", ")
+        }
+        let duration = |d: &Option<Duration>| d.map(show_duration).unwrap_or_default();
+        // A key that is added must be named here.
+        let Self {
+            python,
+            import_paths,
+            env,
+            env_pass,
+            cwd,
+            umask,
+            retry,
+            attempts,
+            within,
+            on_error,
+            deaths,
+            broken_edit,
+            reload,
+            window,
+            warn_after,
+            soft_timeout,
+            hard_timeout,
+            memory_limit,
+            recycle_after,
+            log_level,
+        } = self;
+        vec![
+            ("python", list(python)),
+            ("import_paths", list(import_paths)),
+            ("env", list(env.0.keys())),
+            ("env_pass", list(env_pass)),
+            ("cwd", list(cwd)),
+            (
+                "umask",
+                umask.map(|m| format!("{m:03o}")).unwrap_or_default(),
+            ),
+            ("retry", retry.to_string()),
+            ("attempts", attempts.to_string()),
+            ("within", show_duration(*within)),
+            ("on_error", on_error.to_string()),
+            ("deaths", deaths.to_string()),
+            ("broken_edit", broken_edit.to_string()),
+            ("reload", reload.to_string()),
+            ("window", window.to_string()),
+            ("warn_after", duration(warn_after)),
+            ("soft_timeout", duration(soft_timeout)),
+            ("hard_timeout", duration(hard_timeout)),
+            (
+                "memory_limit",
+                memory_limit.map(|b| format!("{b}B")).unwrap_or_default(),
+            ),
+            ("recycle_after", recycle_after.to_string()),
+            ("log_level", log_level.to_string()),
+        ]
+    }
+
     /// Reads the keys that the section sets over what is there.
     pub(crate) fn read(&mut self, section: &mut Section<'_, '_>) {
         section.take("python", &mut self.python, kinds::program_or_unset);

@@ -5,7 +5,9 @@
 //! which row that is, while somebody else reads the log. Rows that a plugin has passed are never
 //! run again by a resume: their outcomes are on record.
 
-use slated_model::{EventId, HoldRow, Offset, Row};
+use slated_model::{
+    Attempt, Change, Discard, EventId, HoldRow, LaneRow, Offset, Outcome, OutcomeRow, Row,
+};
 
 #[cfg(test)]
 mod tests;
@@ -65,6 +67,12 @@ pub enum Refusal {
     /// The event is behind the cursor.
     #[error("it has passed event {0} already")]
     Passed(EventId),
+    /// The event is older than the log.
+    #[error("event {0} is older than the log, which begins with event {1}")]
+    OlderThanLog(EventId, EventId),
+    /// The event is newer than the log.
+    #[error("the log holds no event from {0} on yet")]
+    NotYet(EventId),
 }
 
 impl Standing<'_> {
@@ -106,6 +114,16 @@ pub fn find(
     }
 }
 
+/// Refuses an event that a plugin at `cursor` cannot begin with: `first` is the first row after the
+/// cursor that the log holds, and what stood between is gone.
+pub fn is_held(id: EventId, cursor: Offset, first: &Row) -> Result<(), Refusal> {
+    let gap = first.offset.0 > cursor.0 + 1;
+    if gap && !first.late && first.event.id > id {
+        return Err(Refusal::OlderThanLog(id, first.event.id));
+    }
+    Ok(())
+}
+
 /// Tells whether a plugin that is to begin with event `id`, which the log does not hold, begins with
 /// this row if it is the first.
 pub fn begins(id: EventId, row: &Row) -> bool {
@@ -122,4 +140,60 @@ pub fn out_of_log(cursor: Offset, log_start: Offset) -> Option<HoldRow> {
             cursor.until(log_start)
         ),
     })
+}
+
+/// Carries a step out on what stands on record of a plugin that no lane is open for: changes `row`
+/// and returns what is to be written. A stop ends, too.
+pub fn on_record(row: &mut LaneRow, attempts: &[Attempt], step: Step, wall_ms: i64) -> Vec<Change> {
+    row.stopped = false;
+    let to = match step {
+        Step::GoOnAfter(to) => to,
+        Step::GoOn | Step::Nothing => row.cursor,
+    };
+    let chosen = matches!(step, Step::GoOnAfter(_));
+    let held = row
+        .hold
+        .take_if(|hold| chosen || hold.event.is_some())
+        .is_some();
+    let mut changes = Vec::new();
+    if to > row.cursor {
+        row.skipped.push((row.cursor, to));
+        row.cursor = to;
+        changes.push(Change::Cursor {
+            plugin: row.plugin.clone(),
+            cursor: to,
+        });
+    }
+    let in_place = attempts.iter().filter(|a| !a.aside);
+    for attempt in in_place.filter(|_| chosen || held) {
+        changes.push(if attempt.offset <= to {
+            Change::Outcome(skipped(attempt, wall_ms))
+        } else {
+            Change::Attempt(Attempt {
+                failed: 0,
+                deaths: 0,
+                since_ms: 0,
+                left_ms: 0,
+                ..attempt.clone()
+            })
+        });
+    }
+    changes.push(Change::Lane(row.clone()));
+    changes
+}
+
+/// Returns the outcome of an attempt that a person skips.
+pub(crate) fn skipped(attempt: &Attempt, wall_ms: i64) -> OutcomeRow {
+    OutcomeRow {
+        plugin: attempt.plugin.clone(),
+        callback: attempt.callback.clone(),
+        event: attempt.event,
+        attempt: attempt.failed,
+        outcome: Outcome::Discarded {
+            reason: Discard::Person {
+                reason: "skipped by a resume".into(),
+            },
+        },
+        at_ms: wall_ms,
+    }
 }

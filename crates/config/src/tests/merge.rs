@@ -1,5 +1,7 @@
 //! What holds for one plugin: defaults, over them its folder, over them itself.
 
+use std::collections::BTreeSet;
+
 use slated_model::PluginId;
 
 use super::config;
@@ -56,7 +58,20 @@ fn the_nearest_word_wins() {
     assert_eq!(origin("window"), "slated.toml:13");
     assert_eq!(origin("retry"), "slated.toml:11");
     assert_eq!(origin("deaths"), "default");
-    assert!(!format!("{config:?} {:?}", config.effective(&mail)).contains("hunter2"));
+    let entries = config.effective(&mail).entries();
+    let shown = format!("{config:?} {:?} {entries:?}", config.effective(&mail));
+    assert!(!shown.contains("hunter2"));
+    let entry = |key: &str| entries.iter().find(|(k, _)| *k == key).unwrap().1.as_str();
+    assert_eq!(
+        [entry("env"), entry("within"), entry("hard_timeout")],
+        ["SHOW, TOKEN, WHERE", "15m", "1h"]
+    );
+    let keys: BTreeSet<_> = entries.iter().map(|(key, _)| *key).collect();
+    let known = config.origins();
+    let known: BTreeSet<_> = known
+        .filter_map(|(k, _)| k.strip_prefix("defaults."))
+        .collect();
+    assert_eq!(keys, known);
 }
 
 #[test]

@@ -55,14 +55,9 @@ pub enum Input {
     SiteRead,
     /// A person, or a changed or touched file, ends a hold at an event that failed.
     Resume,
-    /// A person chose where the lane goes on: any hold ends, and rows up to `to` that it has not
-    /// passed are skipped. Ignored while the worker has a frame in hand.
-    GoOnAfter {
-        /// The offset before the first row wanted.
-        to: Offset,
-        /// What is put on record with an attempt that is discarded.
-        reason: String,
-    },
+    /// A person chose where the lane goes on: any hold ends, and rows up to this offset that it has
+    /// not passed are skipped. Ignored while the worker has a frame in hand.
+    GoOnAfter(Offset),
     /// The daemon ends: nothing more is sent, and what only this process knows (the cursor past
     /// what matched nothing, the back-off that went by) is put on record.
     Close,

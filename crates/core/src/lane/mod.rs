@@ -218,7 +218,7 @@ impl Lane {
             }
             Input::SiteRead => self.site_read(at),
             Input::Resume => self.resume(at, &mut out),
-            Input::GoOnAfter { to, reason } => self.go_on_after(at, to, reason, &mut out),
+            Input::GoOnAfter(to) => self.go_on_after(at, to, &mut out),
             Input::Close => self.close(at, &mut out),
             // An answer to an older question is no news.
             Input::Rows { .. } | Input::Tick => {}

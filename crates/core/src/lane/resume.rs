@@ -2,10 +2,11 @@
 //!
 //! Invariant: nothing is skipped that a worker has in hand, and what is skipped is on record.
 
-use slated_model::{Change, Discard, Offset, Outcome};
+use slated_model::{Change, Offset};
 
 use super::input::{Effect, Note};
 use super::{Context, Lane};
+use crate::resume::skipped;
 
 impl Lane {
     /// Ends the hold: the lane begins with the event that failed. Where no event failed, a person
@@ -25,13 +26,7 @@ impl Lane {
 
     /// Ends whatever hold there is, and skips the rows up to `to`. The attempt that the lane waited
     /// for is discarded if it is among them; attempts aside go on.
-    pub(super) fn go_on_after(
-        &mut self,
-        at: Context<'_>,
-        to: Offset,
-        reason: String,
-        out: &mut Vec<Effect>,
-    ) {
+    pub(super) fn go_on_after(&mut self, at: Context<'_>, to: Offset, out: &mut Vec<Effect>) {
         if self.is_calling() {
             return;
         }
@@ -52,11 +47,7 @@ impl Lane {
         let mut changes = vec![Change::Lane(self.row())];
         if let Some(trial) = self.in_place.take_if(|t| t.attempt.offset <= to) {
             let tried = trial.attempt;
-            let outcome = Outcome::Discarded {
-                reason: Discard::Person { reason },
-            };
-            let row = self.outcome_row(at, tried.event, &tried.callback, tried.failed, outcome);
-            changes.push(Change::Outcome(row));
+            changes.push(Change::Outcome(skipped(&tried, at.wall_ms)));
         } else if let Some(trial) = &mut self.in_place {
             trial.renew(at.now);
             changes.push(Change::Attempt(trial.attempt.clone()));

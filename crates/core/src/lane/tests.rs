@@ -664,7 +664,7 @@ proptest! {
                 Turn::Resume => w.step(Input::Resume),
                 Turn::Skip(rows) => {
                     let to = Offset((w.lane.cursor().0 + rows).min(w.log.len() as u64));
-                    w.step(Input::GoOnAfter { to, reason: String::new() });
+                    w.step(Input::GoOnAfter(to));
                 }
             }
         }

@@ -3,6 +3,7 @@
 use slated_model::{Discard, HoldRow};
 
 use super::*;
+use crate::resume::{Step, on_record};
 
 /// Held at event 102, with 103 and 104 behind it.
 fn held() -> World {
@@ -19,10 +20,7 @@ fn held() -> World {
 }
 
 fn go_on_after(w: &mut World, to: u64) {
-    w.step(Input::GoOnAfter {
-        to: Offset(to),
-        reason: "skipped".into(),
-    });
+    w.step(Input::GoOnAfter(Offset(to)));
 }
 
 fn row_on_disk(w: &World) -> &LaneRow {
@@ -38,7 +36,7 @@ fn a_person_skips_to_the_end_and_what_is_skipped_is_on_record() {
     assert_eq!(row.skipped, [(Offset(1), Offset(4))]);
     let discarded = Outcome::Discarded {
         reason: Discard::Person {
-            reason: "skipped".into(),
+            reason: "skipped by a resume".into(),
         },
     };
     assert_eq!(w.outcome(102, "g"), Some(&discarded));
@@ -109,4 +107,27 @@ fn an_edit_does_not_choose_for_a_person() {
     go_on_after(&mut w, 2);
     assert_eq!(w.lane.hold(), None);
     assert_eq!(w.fine().unwrap().0, EventId(103));
+}
+
+#[test]
+fn a_resume_without_a_daemon_leaves_the_same_on_record() {
+    for step in [
+        Step::GoOn,
+        Step::GoOnAfter(Offset(4)),
+        Step::GoOnAfter(Offset(1)),
+    ] {
+        let (mut live, mut rest) = (held(), held());
+        match step {
+            Step::GoOnAfter(to) => live.step(Input::GoOnAfter(to)),
+            _ => live.step(Input::Resume),
+        }
+        let attempts: Vec<_> = rest.disk.attempts.values().cloned().collect();
+        let mut row = rest.disk.row.clone().unwrap();
+        row.stopped = true;
+        rest.disk.write(on_record(&mut row, &attempts, step, 0));
+        assert_eq!(rest.disk.row, live.disk.row, "{step:?}");
+        assert_eq!(rest.disk.row.as_ref(), Some(&row), "{step:?}");
+        assert_eq!(rest.disk.outcomes, live.disk.outcomes, "{step:?}");
+        assert_eq!(rest.disk.attempts, live.disk.attempts, "{step:?}");
+    }
 }
