@@ -44,7 +44,10 @@ def load(name, path, site_url):
         with open(path, "rb") as file:
             source = file.read()
     except OSError as error:
-        raise LoadFailed(_report("import", error, path, site_url))
+        report = _report("import", error, path, site_url)
+        # It was there a moment ago: an editor saves, a share is slow. Worth another try.
+        report["cause"] = "transient"
+        raise LoadFailed(report)
     # The bytes that are hashed are the bytes that run: no cached bytecode in between.
     digest = hashlib.sha256(source).hexdigest()
     try:

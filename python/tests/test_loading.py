@@ -54,8 +54,14 @@ class Loading(unittest.TestCase):
     def test_what_is_no_source_at_all(self):
         self.assertEqual(self.fails(b"x = '\0'")["phase"], "import")
         self.assertEqual(self.fails(b"\xff\xfe")["error"], "SyntaxError")
-        with self.assertRaises(loading.LoadFailed):
+
+    def test_a_file_that_is_away_for_a_moment_is_worth_another_try(self):
+        with self.assertRaises(loading.LoadFailed) as caught:
             loading.load("nothing", "/no/such/file.py", "")
+        report = caught.exception.report
+        self.assertEqual((report["error"], report["cause"]), ("FileNotFoundError", "transient"))
+        # What the plugin's own code does not find is its own mistake.
+        self.assertNotIn("cause", self.fails(b"open('/no/such/file')"))
 
     def test_the_line_is_the_plugins_own(self):
         report = self.fails(b"import json\n\ndef f():\n    json.loads('x')\nf()\n")
