@@ -114,11 +114,10 @@ pub fn find(
     }
 }
 
-/// Refuses an event that a plugin at `cursor` cannot begin with: `first` is the first row after the
-/// cursor that the log holds, and what stood between is gone.
-pub fn is_held(id: EventId, cursor: Offset, first: &Row) -> Result<(), Refusal> {
-    let gap = first.offset.0 > cursor.0 + 1;
-    if gap && !first.late && first.event.id > id {
+/// Refuses an event that stands before `first`, the first row after the cursor, where the log holds
+/// nothing older: `last` is the row at the cursor, if it does.
+pub fn reaches(id: EventId, last: Option<&Row>, first: &Row) -> Result<(), Refusal> {
+    if last.is_none() && !first.late && first.event.id > id {
         return Err(Refusal::OlderThanLog(id, first.event.id));
     }
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display};
 
+use crate::view::Refusal;
+
 /// What kind of trouble it is; decides the exit code (docs/operations.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -104,6 +106,20 @@ impl From<slated_store::Error> for CommandError {
             _ => return Self::internal(error),
         };
         Self::configuration(error).hint(hint)
+    }
+}
+
+impl From<Refusal> for CommandError {
+    fn from(refusal: Refusal) -> Self {
+        use crate::view::refusal::Kind as K;
+        let error = match refusal.kind {
+            K::Unknown | K::Impossible => Self::usage(refusal.error),
+            K::Failed => Self::internal(refusal.error),
+        };
+        match refusal.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
     }
 }
 

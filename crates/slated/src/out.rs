@@ -40,11 +40,12 @@ pub(crate) fn error(error: &CommandError) {
     talk(error);
 }
 
-/// Returns a table with a plain head and no lines, which also reads well in a mail.
+/// Returns a table with a plain head, if it has one, and no lines, which also reads well in a mail.
 pub(crate) fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_header(head.iter().copied());
+    table.load_style(presets::NOTHING);
+    if !head.is_empty() {
+        table.set_header(head.iter().copied());
+    }
     table
 }

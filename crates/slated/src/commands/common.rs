@@ -84,7 +84,7 @@ pub(crate) async fn ask<T: DeserializeOwned>(
 ) -> Result<T, CommandError> {
     match client::get(&config.state.folder, path).await? {
         Answer::Found(answer) => Ok(answer),
-        Answer::NotFound(why) => Err(CommandError::usage(why)),
+        Answer::Refused(why) => Err(why.into()),
         Answer::NoDaemon => offline(Sqlite::open_read_only(&config.state.folder)?).await,
     }
 }

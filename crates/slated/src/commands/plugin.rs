@@ -1,4 +1,7 @@
-//! `slated plugin`: the plugins and how they are.
+//! `slated plugin`: the plugins and how they are, and what a person does to one.
+
+mod act;
+mod show;
 
 use clap::Subcommand;
 
@@ -6,8 +9,11 @@ use super::common::ConfigArgs;
 use super::status;
 use crate::error::CommandError;
 use crate::out;
+use crate::view::Begin;
 
-/// List plugins
+/// List plugins, look at one, stop, resume or reload it
+///
+/// NAME is a file's stem, or FOLDER/STEM with the folder as it is configured.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -24,14 +30,68 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Show everything about one plugin
+    ///
+    /// Its state and why, its callbacks and what they ask for, where it stands in the log, what is
+    /// set for it and where, and its last outcomes.
+    Show(Named),
+    /// Stop a plugin until `plugin resume`
+    ///
+    /// Callbacks in flight finish, for a minute at most. It stays stopped over edits of its file and
+    /// restarts of slated. Without a daemon it is put on record.
+    Stop(Named),
+    /// Let a stopped, held or quarantined plugin go on
+    Resume {
+        #[command(flatten)]
+        named: Named,
+        /// Where to begin: `failed`, `latest`, or an event id
+        ///
+        /// `failed`, without which nothing is skipped: with the event that failed, or where it
+        /// stood. `latest`: with what comes next. An id: with that event of the log, or the first
+        /// after it. What is skipped is on record.
+        #[arg(long, value_name = "failed|latest|ID")]
+        from: Option<Begin>,
+    },
+    /// Load a plugin's file anew, though it did not change
+    ///
+    /// As an edit does: the running process finishes what it was sent, and a held plugin goes on
+    /// with the event that failed. For helper modules that changed.
+    Reload(Named),
+}
+
+/// Which plugin, and how to print it.
+#[derive(clap::Args)]
+struct Named {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The plugin: STEM or FOLDER/STEM
+    name: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
-    let Verb::List { config, json } = args.verb;
-    let status = status::fetch(&config.load()?.config).await?;
-    if json {
-        return out::json(&status.plugins);
+    match args.verb {
+        Verb::List { config, json } => {
+            let status = status::fetch(&config.load()?.config).await?;
+            if json {
+                return out::json(&status.plugins);
+            }
+            status::plugins(&status.plugins);
+            Ok(())
+        }
+        Verb::Show(named) => {
+            let config = named.config.load()?.config;
+            let plugin = show::fetch(&config, &named.name).await?;
+            if named.json {
+                return out::json(&plugin);
+            }
+            show::print(&plugin);
+            Ok(())
+        }
+        Verb::Stop(named) => act::run(&named, act::Wish::Stop).await,
+        Verb::Resume { named, from } => act::run(&named, act::Wish::Resume(from)).await,
+        Verb::Reload(named) => act::run(&named, act::Wish::Reload).await,
     }
-    status::plugins(&status.plugins);
-    Ok(())
 }

@@ -147,7 +147,7 @@ const fn site_colour(state: SiteState) -> Color {
     }
 }
 
-const fn plugin_colour(state: PluginState) -> Color {
+pub(crate) const fn plugin_colour(state: PluginState) -> Color {
     match state {
         PluginState::Running => Color::Green,
         PluginState::Held | PluginState::Broken | PluginState::Quarantined => Color::Red,
@@ -155,7 +155,7 @@ const fn plugin_colour(state: PluginState) -> Color {
     }
 }
 
-fn coloured(colour: Color) -> Style {
+pub(crate) fn coloured(colour: Color) -> Style {
     match colour {
         Color::Green => Style::new().green(),
         Color::Yellow => Style::new().yellow(),

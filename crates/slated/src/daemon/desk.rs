@@ -8,8 +8,11 @@ use slated_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::intake::IntakeStatus;
-use super::message::{Message, Question};
-use crate::view::{self, EventLine, EventView, LogView, SiteView, StatusView};
+use super::message::{Act, Message, Question, Reply};
+use crate::view::refusal::Kind;
+use crate::view::{
+    self, Begin, EventLine, EventView, LogView, PluginDetail, Refusal, SiteView, StatusView,
+};
 
 /// Answers questions. Clones ask the same daemon.
 #[derive(Clone)]
@@ -55,6 +58,58 @@ impl Desk {
             },
             plugins,
         })
+    }
+
+    /// Returns everything about one plugin.
+    pub(crate) async fn plugin(&self, name: &str) -> Result<PluginDetail, Refusal> {
+        let name = name.to_owned();
+        self.ask(|reply| Question::Plugin { name, reply }).await
+    }
+
+    /// Stops a plugin; answers when its callbacks have finished.
+    pub(crate) async fn stop(&self, name: &str) -> Result<PluginDetail, Refusal> {
+        self.act(name, Act::Stop).await
+    }
+
+    /// Loads a plugin's file anew; answers when it runs, or does not load.
+    pub(crate) async fn reload(&self, name: &str) -> Result<PluginDetail, Refusal> {
+        self.act(name, Act::Reload).await
+    }
+
+    /// Lets a plugin go on; answers when it runs, or does not load.
+    pub(crate) async fn resume(
+        &self,
+        name: &str,
+        begin: Option<Begin>,
+    ) -> Result<PluginDetail, Refusal> {
+        let Some(begin) = begin else {
+            return self.act(name, Act::Resume(None)).await;
+        };
+        // One that stands still stays where it is while its place in the log is looked for.
+        let plugin = self.plugin(name).await?.plugin;
+        let Some(cursor) = plugin.cursor else {
+            let error = format!("{}: it has no place in the log yet", plugin.plugin);
+            return Err(
+                Refusal::new(Kind::Impossible, error).hint("it gets one when the site was read")
+            );
+        };
+        let from = begin
+            .place(&*self.store, &plugin.plugin, Offset(cursor))
+            .await?;
+        self.act(name, Act::Resume(Some(from))).await
+    }
+
+    async fn act(&self, name: &str, act: Act) -> Result<PluginDetail, Refusal> {
+        let name = name.to_owned();
+        self.ask(|reply| Question::Act { name, act, reply }).await
+    }
+
+    async fn ask(&self, question: impl FnOnce(Reply) -> Question) -> Result<PluginDetail, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        let question = Message::Ask(question(reply));
+        self.messages.send(question).await.unwrap_or_default();
+        let detail = answer.await.unwrap_or_else(|_| Err(Refusal::ending()))?;
+        Ok(detail.with_outcomes(&*self.store).await?)
     }
 
     /// Returns what became of an event.

@@ -15,6 +15,9 @@ pub(crate) struct Journal {
     tickets: Vec<(Place, u64)>,
     /// Tickets of the write under way.
     out: Option<Vec<(Place, u64)>>,
+    /// Writes begun, and ended.
+    begun: u64,
+    ended: u64,
 }
 
 impl Journal {
@@ -32,15 +35,49 @@ impl Journal {
         if self.out.is_some() || (self.waiting.is_empty() && self.tickets.is_empty()) {
             return None;
         }
+        self.begun += 1;
         self.out = Some(std::mem::take(&mut self.tickets));
         Some(std::mem::take(&mut self.waiting))
     }
     /// Takes note that the write under way is durable, and returns whom it concerns.
     pub(crate) fn written(&mut self) -> Vec<(Place, u64)> {
+        self.ended = self.begun;
         self.out.take().unwrap_or_default()
+    }
+    /// Returns the number of the write after which all that was added so far is durable.
+    pub(crate) const fn last_write(&self) -> u64 {
+        let waits = !self.waiting.is_empty() || !self.tickets.is_empty();
+        self.begun + waits as u64
+    }
+    /// Tells whether a write has ended.
+    pub(crate) const fn has_ended(&self, write: u64) -> bool {
+        self.ended >= write
     }
     /// Tells whether everything is durable.
     pub(crate) const fn is_idle(&self) -> bool {
         self.out.is_none() && self.waiting.is_empty() && self.tickets.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_began_before_says_nothing_of_what_came_after() {
+        let gone = |pid| Change::WorkerGone { pid };
+        let mut journal = Journal::default();
+        assert!(journal.has_ended(journal.last_write()), "nothing waits");
+        journal.note(gone(1));
+        let first = journal.last_write();
+        assert!(journal.next().is_some() && !journal.has_ended(first));
+        journal.note(gone(2));
+        let second = journal.last_write();
+        assert!(journal.next().is_none(), "one write at a time");
+        journal.written();
+        assert!(journal.has_ended(first) && !journal.has_ended(second));
+        assert!(journal.next().is_some() && journal.last_write() == second);
+        journal.written();
+        assert!(journal.has_ended(second));
     }
 }

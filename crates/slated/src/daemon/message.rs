@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use slated_core::Mono;
+use slated_core::resume::From;
 use slated_model::{EventId, Offset, PluginId, Row};
 use slated_store::{LogEnd, Recorded};
 use tokio::sync::oneshot;
 
 use super::journal::Place;
-use crate::view::PluginView;
+use crate::view::{PluginDetail, PluginView, Refusal};
 
 /// Something the dispatcher must know.
 pub(crate) enum Message {
@@ -42,6 +43,28 @@ pub(crate) enum Message {
 pub(crate) enum Question {
     /// How all plugins are.
     Plugins(oneshot::Sender<(Vec<PluginView>, LogEnd)>),
+    /// Everything about one plugin; its outcomes are left to the store.
+    Plugin { name: String, reply: Reply },
+    /// Something is to be done to one plugin; the answer shows what became of it.
+    Act {
+        name: String,
+        act: Act,
+        reply: Reply,
+    },
+}
+
+/// Where a question about one plugin is answered.
+pub(crate) type Reply = oneshot::Sender<Result<PluginDetail, Refusal>>;
+
+/// What a person can do to a plugin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    /// Callbacks in flight finish; then it stands still until a resume.
+    Stop,
+    /// It goes on, where it stood if nothing is said.
+    Resume(Option<From>),
+    /// Its file is loaded anew.
+    Reload,
 }
 
 /// A plugin's file as it was read.

@@ -22,6 +22,9 @@ mod show;
 mod tail;
 mod workers;
 
+pub(crate) use dispatch::{resume_on_record, stop_on_record};
+pub(crate) use folders::file_of;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

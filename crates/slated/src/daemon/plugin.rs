@@ -9,6 +9,7 @@ use slated_core::lane::{self, CallbackSpec, Lane, Note};
 use slated_core::life::{self, Generation, Life};
 use slated_core::{Mono, retry};
 use slated_host::Handle;
+use slated_host::wire::Emails;
 use slated_model::{CallbackId, EventId, PluginId, Row};
 
 use crate::clock::wall_ms;
@@ -61,6 +62,8 @@ pub(crate) struct Worker {
 pub(crate) struct Loaded {
     pub(crate) callbacks: Vec<CallbackSpec>,
     pub(crate) window: usize,
+    pub(crate) emails: Emails,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl From<Loaded> for lane::Input {
@@ -157,10 +160,13 @@ impl Plugin {
     pub(crate) fn why(&self) -> Option<String> {
         let last = || self.last_error.as_ref().map(|e| e.error.clone());
         let stem = self.id.stem();
-        if let Some(broken) = &self.broken {
+        let state = self.state();
+        if let Some(broken) = &self.broken
+            && state != PluginState::Stopped
+        {
             return Some(broken.place.clone());
         }
-        match self.state() {
+        match state {
             PluginState::Starting if self.used.is_some() => {
                 Some("waits for the first answer of the site, which says where it begins".into())
             }
@@ -175,14 +181,18 @@ impl Plugin {
                 ))
             }
             PluginState::Stopped if self.lane.as_ref().is_some_and(|l| l.record_row().stopped) => {
-                Some(format!(
-                    "stopped by a person; `slated plugin resume {stem}` starts it"
-                ))
+                Some(view::stopped(stem))
             }
             PluginState::Stopped => Some("slated is stopping".into()),
             PluginState::Gone => Some(view::GONE.into()),
             PluginState::Broken | PluginState::Running | PluginState::Unknown => None,
         }
+    }
+
+    /// Returns the process that people are shown: the one in use, or else the next.
+    pub(crate) fn shown_worker(&self) -> Option<&Worker> {
+        let used = self.used.and_then(|g| self.workers.get(&g));
+        used.or_else(|| self.workers.values().next())
     }
 
     /// Keeps the row of a frame until the frame is through.
@@ -306,6 +316,7 @@ impl Plugin {
                 }
             }
             Note::Resumed => Fact::PluginResumed { plugin },
+            Note::Skipped { rows } => Fact::PluginSkipped { plugin, rows },
             Note::CallbackGone { event, callback } => Fact::AttemptDropped {
                 plugin,
                 callback,

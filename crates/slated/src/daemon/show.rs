@@ -9,10 +9,7 @@ use crate::view::{CallbackView, HolesView, PluginView, RetryView, SiteState, Sit
 impl PluginView {
     /// Describes a plugin of a running daemon.
     pub(crate) fn of(plugin: &Plugin, end: Offset) -> Self {
-        let worker = plugin
-            .used
-            .and_then(|g| plugin.workers.get(&g))
-            .or_else(|| plugin.workers.values().next());
+        let worker = plugin.shown_worker();
         let lane = plugin.lane.as_ref();
         let broken = plugin.broken.as_ref();
         Self {

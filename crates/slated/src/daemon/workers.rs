@@ -80,6 +80,11 @@ impl Workers {
         )
     }
 
+    /// Returns the configuration that all of them are started by.
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Returns the place of a plugin in the documented order: folders as configured, then file names.
     pub(crate) fn rank(&self, plugin: &PluginId) -> (usize, String) {
         let mut folders = self.config.plugins.folders.iter();

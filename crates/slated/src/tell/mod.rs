@@ -131,6 +131,10 @@ pub(crate) enum Fact {
     },
     /// A hold has ended.
     PluginResumed { plugin: PluginId },
+    /// A person stopped a plugin.
+    PluginStopped { plugin: PluginId },
+    /// A person let a plugin skip rows of the log.
+    PluginSkipped { plugin: PluginId, rows: u64 },
     /// An attempt was given up, because the plugin no longer has the callback.
     AttemptDropped {
         plugin: PluginId,
@@ -322,6 +326,8 @@ impl Fact {
             | Self::FileUnreadable { plugin, .. }
             | Self::WorkerDied { plugin, .. }
             | Self::PluginResumed { plugin }
+            | Self::PluginStopped { plugin }
+            | Self::PluginSkipped { plugin, .. }
             | Self::PluginPrinted { plugin, .. }
             | Self::PluginPlaced { plugin, .. } => (Some(plugin), None, None),
             Self::EventSeen { event, .. } => (None, None, Some(event.id)),

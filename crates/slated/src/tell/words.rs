@@ -76,12 +76,12 @@ impl fmt::Display for Fact {
             Self::PluginUnlucky { plugin, message } => {
                 write!(
                     f,
-                    "{plugin}: registering failed on account of a network, and is tried again: {message}"
+                    "{plugin}: could not be loaded just now, and is tried again: {message}"
                 )
             }
             Self::PluginQuarantined { plugin } => write!(
                 f,
-                "{plugin}: its process died more than 5 times in 10 minutes; it is quarantined until its file is edited or touched."
+                "{plugin}: its process died more than 5 times in 10 minutes; it is quarantined until its file is edited or touched, or `slated plugin resume`."
             ),
             Self::PluginFile { plugin, what } => write!(f, "{plugin}: its file {what}."),
             Self::PluginMoved { from, to } => {
@@ -201,16 +201,31 @@ impl fmt::Display for Fact {
                 if let (Some(event), Some(callback)) = (hold.event, &hold.callback) {
                     write!(f, " at event {event} in {callback}")?;
                 }
-                write!(
-                    f,
-                    ": {}. Edit or touch its file to go on with that event.",
-                    hold.reason
-                )?;
+                write!(f, ": {}.", hold.reason)?;
+                let name = plugin.stem();
+                match hold.event {
+                    Some(_) => write!(
+                        f,
+                        " Edit or touch its file, or `slated plugin resume {name}`, to go on with that event."
+                    )?,
+                    None => write!(
+                        f,
+                        " `slated plugin resume {name} --from latest`, or `--from ID`, ends it."
+                    )?,
+                }
                 failure
                     .as_ref()
                     .map_or(Ok(()), |x| write!(f, "{}", Below(&x.traceback)))
             }
             Self::PluginResumed { plugin } => write!(f, "{plugin}: goes on."),
+            Self::PluginStopped { plugin } => write!(
+                f,
+                "{plugin}: stopped by a person; callbacks in flight finish, and only `slated plugin resume` starts it."
+            ),
+            Self::PluginSkipped { plugin, rows } => {
+                let s = if *rows == 1 { "" } else { "s" };
+                write!(f, "{plugin}: skips {rows} event{s}, as a person chose.")
+            }
             Self::AttemptDropped {
                 plugin,
                 callback,

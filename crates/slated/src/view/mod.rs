@@ -3,18 +3,26 @@
 //! The same shapes come from a running daemon and, where none runs, from its store. Times are
 //! milliseconds since 1970 (UTC). A field is added, never renamed.
 //!
-//! `recorded` fills them from a store; `daemon/show` from a running daemon.
+//! * `recorded` fills them from a store; `daemon/show` from a running daemon
+//! * `detail`: everything about one plugin
+//! * `refusal`: what is answered instead; `begin`: where a plugin is to begin
 
+mod begin;
 mod check;
+mod detail;
 mod recorded;
+pub(crate) mod refusal;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use slated_model::{Attempt, CallbackId, EventId, Matcher, PluginId};
 
+pub(crate) use begin::Begin;
 pub(crate) use check::{CheckView, IdleView, StartView, StateView};
-pub(crate) use recorded::{GONE, event, hold, offline};
+pub(crate) use detail::{PluginDetail, recorded as plugin};
+pub(crate) use recorded::{GONE, event, hold, offline, stopped};
+pub(crate) use refusal::Refusal;
 
 /// `slated status --json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -241,7 +249,7 @@ pub(crate) struct EventView {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct FateView {
     pub(crate) plugin: PluginId,
-    /// `handled`, `not finished`, `before its start`, or `no match`.
+    /// `handled`, `not finished`, `before its start`, `skipped by a person`, or `no match`.
     pub(crate) fate: String,
     pub(crate) units: Vec<UnitView>,
 }

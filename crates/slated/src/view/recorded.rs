@@ -33,10 +33,7 @@ impl PluginView {
             state,
             why: match state {
                 PluginState::Gone => Some(GONE.into()),
-                PluginState::Stopped => Some(format!(
-                    "stopped by a person; `slated plugin resume {}` starts it",
-                    lane.plugin.stem()
-                )),
+                PluginState::Stopped => Some(stopped(lane.plugin.stem())),
                 _ => lane.hold.as_ref().map(hold),
             },
             traceback: None,
@@ -73,6 +70,11 @@ impl PluginView {
 
 /// Why a plugin is gone, and what brings it back.
 pub(crate) const GONE: &str = "its file is gone; put back, it goes on where it stood";
+
+/// Says that a person stopped a plugin, and what ends that.
+pub(crate) fn stopped(stem: &str) -> String {
+    format!("stopped by a person; `slated plugin resume {stem}` starts it")
+}
 
 /// Says where and why a plugin is held.
 pub(crate) fn hold(hold: &HoldRow) -> String {
@@ -202,10 +204,13 @@ fn fate(lane: &LaneRow, row: &Row, outcomes: &[OutcomeRow], attempts: &[Attempt]
         .map(UnitView::open);
     let units: Vec<_> = done.chain(open).collect();
     let below = lane.floor.is_some_and(|f| row.event.id <= f) && !row.late;
+    let mut ranges = lane.skipped.iter();
+    let skipped = ranges.any(|(after, through)| *after < row.offset && row.offset <= *through);
     let fate = match () {
         () if !units.is_empty() => "handled",
         () if row.offset > lane.cursor => "not finished",
         () if below => "before its start",
+        () if skipped => "skipped by a person",
         // "No match" is derived, not stored; rows before a lane's start leave no trace either.
         () => "no match",
     };
@@ -217,7 +222,7 @@ fn fate(lane: &LaneRow, row: &Row, outcomes: &[OutcomeRow], attempts: &[Attempt]
 }
 
 impl UnitView {
-    fn finished(row: &OutcomeRow) -> Self {
+    pub(super) fn finished(row: &OutcomeRow) -> Self {
         let failure = match &row.outcome {
             Outcome::DeadLetter { failure } => Some(failure),
             _ => None,

@@ -1,9 +1,10 @@
 //! The other end of the control socket: how commands ask a running daemon.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -11,13 +12,15 @@ use tokio::net::UnixStream;
 
 use super::control;
 use crate::error::CommandError;
+use crate::view::Refusal;
+use crate::view::refusal::Kind;
 
 /// What a daemon answered.
 pub(crate) enum Answer<T> {
     /// This.
     Found(T),
-    /// It knows no such thing, for this reason.
-    NotFound(String),
+    /// It does not do that, or knows no such thing.
+    Refused(Refusal),
     /// No daemon runs on this state.
     NoDaemon,
 }
@@ -25,12 +28,43 @@ pub(crate) enum Answer<T> {
 /// How long a daemon may take to answer.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// How long it may take until a wish has come to its end: a minute for a callback that hangs, and
+/// what its end takes.
+const LONG_LIMIT: Duration = Duration::from_secs(90);
+
 /// Asks the daemon of a state folder.
 pub(crate) async fn get<T: DeserializeOwned>(
     state: &Path,
     path: &str,
 ) -> Result<Answer<T>, CommandError> {
-    within(LIMIT, state, exchange(state, path)).await
+    let request = hyper::Request::get(path).body(Full::default());
+    within(LIMIT, state, exchange(state, request)).await
+}
+
+/// Tells the daemon of a state folder to do something.
+pub(crate) async fn post<T: DeserializeOwned>(
+    state: &Path,
+    path: &str,
+    body: &serde_json::Value,
+) -> Result<Answer<T>, CommandError> {
+    let request = hyper::Request::post(path)
+        .header("content-type", "application/json")
+        .body(Full::from(body.to_string()));
+    within(LONG_LIMIT, state, exchange(state, request)).await
+}
+
+/// Writes a text so that it is one segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    let mut segment = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            segment.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            write!(segment, "%{byte:02X}").unwrap_or_default();
+        }
+    }
+    segment
 }
 
 /// A daemon that hangs must not hang whoever looks why.
@@ -52,7 +86,7 @@ async fn within<T>(
 
 async fn exchange<T: DeserializeOwned>(
     state: &Path,
-    path: &str,
+    request: hyper::http::Result<hyper::Request<Full<Bytes>>>,
 ) -> Result<Answer<T>, CommandError> {
     let socket = control::path(state);
     let stream = match UnixStream::connect(&socket).await {
@@ -73,10 +107,9 @@ async fn exchange<T: DeserializeOwned>(
         .await
         .map_err(|e| fail(&e))?;
     tokio::spawn(async move { connection.await.unwrap_or_default() });
-    let request = hyper::Request::get(path)
-        .header("host", "slated")
-        .body(Empty::<Bytes>::new())
-        .map_err(|e| fail(&e))?;
+    let mut request = request.map_err(|e| fail(&e))?;
+    let host = hyper::header::HeaderValue::from_static("slated");
+    request.headers_mut().insert(hyper::header::HOST, host);
     let response = sender.send_request(request).await.map_err(|e| fail(&e))?;
     let status = response.status();
     let body = response
@@ -90,14 +123,14 @@ async fn exchange<T: DeserializeOwned>(
             .map(Answer::Found)
             .map_err(|e| fail(&e));
     }
-    let error = serde_json::from_slice::<serde_json::Value>(&body).ok();
-    let error = error.and_then(|v| Some(v.get("error")?.as_str()?.to_owned()));
-    let error = error.unwrap_or_else(|| format!("HTTP {status}"));
-    if status.as_u16() == 404 {
-        Ok(Answer::NotFound(error))
-    } else {
-        Err(fail(&error))
-    }
+    let mut refusal = serde_json::from_slice::<Refusal>(&body)
+        .unwrap_or_else(|_| Refusal::new(Kind::Failed, format!("HTTP {status}")));
+    refusal.kind = match status {
+        hyper::StatusCode::NOT_FOUND => Kind::Unknown,
+        hyper::StatusCode::CONFLICT => Kind::Impossible,
+        _ => return Err(fail(&refusal.error)),
+    };
+    Ok(Answer::Refused(refusal))
 }
 
 #[cfg(test)]
@@ -110,7 +143,8 @@ mod tests {
         let socket = tokio::net::UnixListener::bind(control::path(state.path())).unwrap();
         std::fs::write(state.path().join("lock"), "4711\n").unwrap();
         let limit = Duration::from_millis(50);
-        let ask = exchange::<serde_json::Value>(state.path(), "/api/v1/status");
+        let request = hyper::Request::get("/api/v1/status").body(Full::default());
+        let ask = exchange::<serde_json::Value>(state.path(), request);
         let error = within(limit, state.path(), ask).await.err().unwrap();
         let text = error.to_string();
         assert!(
@@ -118,5 +152,10 @@ mod tests {
             "{text}"
         );
         drop(socket);
+    }
+
+    #[test]
+    fn a_name_is_one_segment_of_a_path() {
+        assert_eq!(segment("/srv/a b/né.x"), "%2Fsrv%2Fa%20b%2Fn%C3%A9.x");
     }
 }

@@ -5,6 +5,7 @@
 //! * `GET /api/v1/status`
 //! * `GET /api/v1/events?after=OFFSET&limit=N` (without `after`: the newest)
 //! * `GET /api/v1/events/{id}`
+//! * those of `plugins`
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -12,8 +13,7 @@ use std::path::{Path, PathBuf};
 
 use axum::Router;
 use axum::extract::{Path as Segment, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::{IntoResponse as _, Json, Response};
 use axum::routing::get;
 use serde::Deserialize;
 use slated_model::{EventId, Offset};
@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::daemon::desk::Desk;
 use crate::error::CommandError;
+use crate::view::Refusal;
+use crate::view::refusal::Kind;
 
 /// The longest path that a unix socket's address holds.
 const LONGEST: usize = 100;
@@ -109,6 +111,7 @@ pub(crate) async fn serve(
         .route("/api/v1/status", get(status))
         .route("/api/v1/events", get(events))
         .route("/api/v1/events/{id}", get(event))
+        .merge(super::plugins::routes())
         .with_state(desk);
     // A dialogue that is under way must not keep the daemon from ending.
     tokio::select! {
@@ -136,21 +139,6 @@ async fn answer(listener: &UnixListener, router: Router) {
     }
 }
 
-/// Why a question has no answer.
-struct Refusal(StatusCode, String);
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        (self.0, Json(serde_json::json!({ "error": self.1 }))).into_response()
-    }
-}
-
-impl From<slated_store::Error> for Refusal {
-    fn from(error: slated_store::Error) -> Self {
-        Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
-    }
-}
-
 async fn status(State(desk): State<Desk>) -> Result<Response, Refusal> {
     Ok(Json(desk.status().await?).into_response())
 }
@@ -173,8 +161,8 @@ async fn events(State(desk): State<Desk>, Query(span): Query<Span>) -> Result<Re
 async fn event(State(desk): State<Desk>, Segment(id): Segment<u64>) -> Result<Response, Refusal> {
     match desk.event(EventId(id)).await? {
         Some(view) => Ok(Json(view).into_response()),
-        None => Err(Refusal(
-            StatusCode::NOT_FOUND,
+        None => Err(Refusal::new(
+            Kind::Unknown,
             format!("the log does not hold event {id}"),
         )),
     }

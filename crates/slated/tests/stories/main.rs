@@ -15,6 +15,7 @@ mod service;
 mod site;
 mod status;
 mod stop;
+mod verbs;
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! A lane that stood still goes on: with the event that failed, or past what a person skips.
 
-use slated_model::{Discard, HoldRow};
+use slated_model::Discard;
 
 use super::*;
 use crate::resume::{Step, on_record};

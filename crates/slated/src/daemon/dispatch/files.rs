@@ -1,6 +1,6 @@
 //! The dispatcher and the plugins' files: what appeared, changed, moved or is gone.
 
-use slated_core::{lane, life};
+use slated_core::{lane, life, resume};
 use slated_model::{Change, Discard, EventId, LaneRow, Outcome, OutcomeRow, PluginId};
 
 use super::Dispatcher;
@@ -47,7 +47,7 @@ impl Dispatcher {
         }
     }
 
-    fn place_of(&self, id: &PluginId) -> Option<Place> {
+    pub(super) fn place_of(&self, id: &PluginId) -> Option<Place> {
         self.plugins.iter().position(|p| p.id == *id)
     }
 
@@ -213,10 +213,14 @@ impl Dispatcher {
             (plugin.lane, plugin.seen_at) = (None, now);
         }
         let recorded = self.recorded.remove(&plugin.id);
-        if let Some((row, attempts, ahead)) = recorded.filter(|(row, ..)| !moved(row)) {
-            // What was done to the file while slated was down ends a hold, as it does while it runs.
+        if let Some((mut row, attempts, ahead)) = recorded.filter(|(row, ..)| !moved(row)) {
+            // What was done to the file while slated was down ends a hold, as it does while it runs;
+            // under a `.conf` a restart does, as with the Python daemon.
             let text = &plugin.text;
-            plugin.resume_on_use |= row.content != text.sha256 || row.mtime_ns < text.mtime_ns;
+            plugin.resume_on_use |= row.content != text.sha256
+                || row.mtime_ns < text.mtime_ns
+                || self.workers.config().conf.is_some();
+            self.hold_out_of_log(&mut row);
             self.open_lane(place, row, attempts, &ahead);
         } else if plugin.lane.is_none() && self.workers.starts_by_id() {
             // No look at the site is waited for, which could be one tick away.
@@ -232,6 +236,21 @@ impl Dispatcher {
         } else {
             self.live(place, life::Input::Load);
         }
+    }
+
+    /// Holds a plugin that returns after the log went past it: nobody but a person knows what it may
+    /// miss.
+    fn hold_out_of_log(&self, row: &mut LaneRow) {
+        let chosen = row.hold.as_ref().is_some_and(|hold| hold.event.is_none());
+        let Some(hold) = resume::out_of_log(row.cursor, self.log_start).filter(|_| !chosen) else {
+            return;
+        };
+        row.hold = Some(hold.clone());
+        self.teller.tell(Fact::PluginHeld {
+            plugin: row.plugin.clone(),
+            hold,
+            failure: None,
+        });
     }
 
     pub(super) fn tell_file(&self, place: Place, what: &'static str) {

@@ -23,19 +23,21 @@ use slated_core::life::{self, Generation};
 use slated_core::order::Gate;
 use slated_host::{Report, WorkerId};
 use slated_model::{Attempt, LaneRow, Offset, OutcomeRow, PluginId};
-use slated_store::{LogEnd, Recorded, Snapshot, Store};
+use slated_store::{Recorded, Snapshot, Store};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::daemon::journal::{Journal, Place};
-use crate::daemon::message::{Message, Question};
+use crate::daemon::message::Message;
 use crate::daemon::pages::Pages;
 use crate::daemon::plugin::Plugin;
 use crate::daemon::tail::Tail;
 use crate::daemon::workers::Workers;
 use crate::tell::{Fact, Teller};
 use files::Heir;
+use people::Wait;
+pub(crate) use people::{resume_on_record, stop_on_record};
 
 /// How long a clean stop lets callbacks in flight finish (config.md).
 const CLEAN_STOP: Duration = Duration::from_secs(30);
@@ -69,6 +71,8 @@ pub(crate) struct Dispatcher {
     recorded: BTreeMap<PluginId, (LaneRow, Vec<Attempt>, Vec<OutcomeRow>)>,
     /// Plugins that were moved, and wait for their old processes.
     heirs: Vec<Heir>,
+    /// People who wait to hear what became of their wish.
+    waits: Vec<Wait>,
     /// Inputs for lanes that came up while others were handled.
     todo: VecDeque<(Place, lane::Input)>,
 }
@@ -132,6 +136,7 @@ impl Dispatcher {
             stopping: None,
             recorded,
             heirs: Vec::new(),
+            waits: Vec::new(),
             todo: VecDeque::new(),
         }
     }
@@ -161,6 +166,7 @@ impl Dispatcher {
             }
             self.tick(wake);
             self.write();
+            self.answer_waits();
             if self.has_stopped() {
                 return Ok(());
             }
@@ -181,19 +187,7 @@ impl Dispatcher {
             }
             Message::Recorded(result) => self.recorded(result)?,
             Message::Files(changes) => changes.into_iter().for_each(|c| self.file(c)),
-            Message::Ask(Question::Plugins(reply)) => {
-                let end = self.tail.end();
-                // A caller that went away needs no answer.
-                reply
-                    .send((
-                        self.views(),
-                        LogEnd {
-                            start: self.log_start,
-                            end,
-                        },
-                    ))
-                    .unwrap_or_default();
-            }
+            Message::Ask(question) => self.answer(question),
         }
         Ok(())
     }

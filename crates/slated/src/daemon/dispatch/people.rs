@@ -1,11 +1,81 @@
-//! The dispatcher and people: what they are shown of plugins.
+//! The dispatcher and people: what they are shown of plugins, and what they do to them.
+//!
+//! Invariant: whoever does something hears of it when it is durable and has come to its end: a
+//! process that was to end has ended, one that was to start is ready or does not load.
 
-use slated_model::LaneRow;
+use slated_core::resume::{self, From, Standing, Step};
+use slated_core::{lane, life};
+use slated_model::{Attempt, Change, LaneRow, PluginId};
+use slated_store::LogEnd;
 
 use super::Dispatcher;
-use crate::view::{PluginState, PluginView};
+use crate::clock::wall_ms;
+use crate::daemon::journal::Place;
+use crate::daemon::message::{Act, Question, Reply};
+use crate::tell::Fact;
+use crate::view::refusal::{self, Kind};
+use crate::view::{PluginDetail, PluginState, PluginView, Refusal};
+
+/// Somebody who waits to hear what became of a plugin.
+#[derive(Debug)]
+pub(super) struct Wait {
+    plugin: PluginId,
+    /// The write after which it is durable.
+    write: u64,
+    reply: Reply,
+}
 
 impl Dispatcher {
+    // A caller that went away needs no answer.
+    pub(super) fn answer(&mut self, question: Question) {
+        match question {
+            Question::Plugins(reply) => {
+                let log = LogEnd {
+                    start: self.log_start,
+                    end: self.tail.end(),
+                };
+                reply.send((self.views(), log)).unwrap_or_default();
+            }
+            Question::Plugin { name, reply } => {
+                let found = self.find(&name).map(|view| self.detail(view));
+                reply.send(found).unwrap_or_default();
+            }
+            Question::Act { name, act, reply } => {
+                let done = self.find(&name).and_then(|view| {
+                    self.act(&view.plugin, act)?;
+                    Ok(view.plugin)
+                });
+                match done {
+                    Ok(plugin) => self.waits.push(Wait {
+                        plugin,
+                        write: self.journal.last_write(),
+                        reply,
+                    }),
+                    Err(refusal) => reply.send(Err(refusal)).unwrap_or_default(),
+                }
+            }
+        }
+    }
+
+    /// Answers those for whom everything has come to its end.
+    pub(super) fn answer_waits(&mut self) {
+        if self.stopping.is_some() {
+            self.waits.clear();
+        }
+        let now = self.clock.now();
+        for wait in std::mem::take(&mut self.waits) {
+            let place = self.place_of(&wait.plugin);
+            let settled = place.is_none_or(|p| self.plugins[p].life.is_settled(now));
+            if settled && self.journal.has_ended(wait.write) {
+                let found = self.find(&wait.plugin.to_string());
+                let found = found.map(|view| self.detail(view));
+                wait.reply.send(found).unwrap_or_default();
+            } else if !wait.reply.is_closed() {
+                self.waits.push(wait);
+            }
+        }
+    }
+
     /// Shows all plugins in the documented order: those whose files are there, and those on record
     /// whose files are gone or were not found yet.
     pub(super) fn views(&self) -> Vec<PluginView> {
@@ -28,4 +98,177 @@ impl Dispatcher {
         views.sort_by_cached_key(|view| self.workers.rank(&view.plugin));
         views
     }
+
+    fn find(&self, name: &str) -> Result<PluginView, Refusal> {
+        let views = self.views();
+        let known = views.iter();
+        let known = known.map(|v| (&v.plugin, v.state == PluginState::Gone));
+        let id = refusal::find(name, known)?;
+        let mut views = views.into_iter();
+        views
+            .find(|view| view.plugin == id)
+            .ok_or_else(Refusal::ending)
+    }
+
+    fn detail(&self, view: PluginView) -> PluginDetail {
+        let config = self.workers.config();
+        let place = self.place_of(&view.plugin);
+        let Some(plugin) = place.map(|place| &self.plugins[place]) else {
+            let recorded = self.recorded.get(&view.plugin);
+            let attempts = recorded.into_iter().flat_map(|(_, attempts, _)| attempts);
+            return PluginDetail::new(view, recorded.map(|(row, ..)| row), attempts, config);
+        };
+        let lane = plugin.lane.as_ref();
+        let attempts = lane.into_iter().flat_map(lane::Lane::attempts);
+        let row = lane.map(lane::Lane::record_row);
+        let mut detail = PluginDetail::new(view, row, attempts, config);
+        if let Some(loaded) = plugin.shown_worker().and_then(|w| w.loaded.as_ref()) {
+            detail.emails = Some(loaded.emails.clone());
+            detail.warnings.clone_from(&loaded.warnings);
+        }
+        detail
+    }
+
+    fn act(&mut self, plugin: &PluginId, act: Act) -> Result<(), Refusal> {
+        if self.stopping.is_some() {
+            return Err(Refusal::ending());
+        }
+        let Some(place) = self.place_of(plugin) else {
+            return self.act_on_record(plugin, act);
+        };
+        match act {
+            Act::Stop => self.stop_plugin(place),
+            Act::Resume(from) => self.resume_plugin(place, from),
+            Act::Reload => self.reload_plugin(place),
+        }
+    }
+
+    fn stop_plugin(&mut self, place: Place) -> Result<(), Refusal> {
+        let plugin = &self.plugins[place];
+        let Some(lane) = &plugin.lane else {
+            let error = format!("{}: it has no place in the log yet", plugin.id);
+            return Err(Refusal::new(Kind::Impossible, error)
+                .hint("it gets one when the site was read; then it can be stopped"));
+        };
+        let (stopped, gone) = (lane.record_row().stopped, lane.record_row().gone);
+        if stopped {
+            return Ok(());
+        }
+        let fact = Fact::PluginStopped {
+            plugin: plugin.id.clone(),
+        };
+        self.teller.tell(fact);
+        self.amend(place, |row| row.stopped = true);
+        if !gone {
+            self.live(place, life::Input::Stop);
+        }
+        Ok(())
+    }
+
+    fn resume_plugin(&mut self, place: Place, from: Option<From>) -> Result<(), Refusal> {
+        let plugin = &self.plugins[place];
+        let lane = plugin.lane.as_ref();
+        let row = lane.map(lane::Lane::record_row);
+        let stopped = row.is_some_and(|row| row.stopped);
+        let gone = row.is_some_and(|row| row.gone);
+        let standing = Standing {
+            stopped,
+            hold: lane.and_then(lane::Lane::hold),
+            quarantined: plugin.life.state() == life::State::Quarantined,
+            calling: lane.is_some_and(lane::Lane::is_calling),
+            end: self.tail.end(),
+        };
+        let held = standing.hold.is_some();
+        let step = standing.resume(from);
+        let step = step.map_err(|why| Refusal::of_resume(&plugin.id, why))?;
+        match step {
+            Step::Nothing => return Ok(()),
+            Step::GoOn => self.feed(place, lane::Input::Resume),
+            Step::GoOnAfter(to) => self.feed(place, lane::Input::GoOnAfter(to)),
+        }
+        if stopped {
+            self.amend(place, |row| row.stopped = false);
+        }
+        // The end of a hold is told by the lane.
+        if !held {
+            let plugin = self.plugins[place].id.clone();
+            self.teller.tell(Fact::PluginResumed { plugin });
+        }
+        if !gone {
+            self.live(place, life::Input::Resume);
+        }
+        Ok(())
+    }
+
+    fn reload_plugin(&mut self, place: Place) -> Result<(), Refusal> {
+        let plugin = &self.plugins[place];
+        let row = plugin.lane.as_ref().map(lane::Lane::record_row);
+        if row.is_some_and(|row| row.stopped) {
+            let stem = plugin.id.stem();
+            let error = format!("{}: it was stopped by a person", plugin.id);
+            return Err(Refusal::new(Kind::Impossible, error).hint(format!(
+                "`slated plugin resume {stem}` loads its current file"
+            )));
+        }
+        if row.is_some_and(|row| row.gone) {
+            return Err(no_file(&plugin.id));
+        }
+        let text = plugin.text.clone();
+        self.load(place, text, "is loaded again, as a person asked");
+        Ok(())
+    }
+
+    /// Does something to a plugin whose file was not found.
+    fn act_on_record(&mut self, plugin: &PluginId, act: Act) -> Result<(), Refusal> {
+        let end = self.tail.end();
+        let Some((row, attempts, _)) = self.recorded.get_mut(plugin) else {
+            return Err(Refusal::ending());
+        };
+        let changes = match act {
+            Act::Reload => return Err(no_file(plugin)),
+            Act::Stop => stop_on_record(row),
+            Act::Resume(from) => resume_on_record(row, attempts, from, end)?,
+        };
+        // What ended with the resume is not taken up when the file comes back.
+        attempts.retain(|attempt| {
+            let ends = |c: &Change| matches!(c, Change::Outcome(o) if o.event == attempt.event && o.callback == attempt.callback);
+            !changes.iter().any(ends)
+        });
+        for change in changes {
+            self.journal.note(change);
+        }
+        Ok(())
+    }
+}
+
+/// Stops a plugin that no lane is open for.
+pub(crate) fn stop_on_record(row: &mut LaneRow) -> Vec<Change> {
+    row.stopped = true;
+    vec![Change::Lane(row.clone())]
+}
+
+/// Resumes a plugin that no lane is open for.
+pub(crate) fn resume_on_record(
+    row: &mut LaneRow,
+    attempts: &[Attempt],
+    from: Option<From>,
+    end: slated_model::Offset,
+) -> Result<Vec<Change>, Refusal> {
+    let standing = Standing {
+        stopped: row.stopped,
+        hold: row.hold.as_ref(),
+        quarantined: false,
+        calling: false,
+        end,
+    };
+    match standing.resume(from) {
+        Ok(Step::Nothing) => Ok(Vec::new()),
+        Ok(step) => Ok(resume::on_record(row, attempts, step, wall_ms())),
+        Err(why) => Err(Refusal::of_resume(&row.plugin, why)),
+    }
+}
+
+fn no_file(plugin: &PluginId) -> Refusal {
+    Refusal::new(Kind::Impossible, format!("{plugin}: its file is not there"))
+        .hint("put it back; it is loaded then by itself")
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use slated_core::lane;
 use slated_core::life::{self, Generation};
-use slated_host::wire::{LoadFailed, LoadPhase};
+use slated_host::wire::{Emails, LoadFailed, LoadPhase};
 use slated_host::{Report, WorkerId};
 use slated_model::Change;
 
@@ -28,10 +28,14 @@ impl Dispatcher {
             }
             Report::Ready {
                 callbacks,
+                emails,
                 warnings,
                 window,
                 ..
-            } => self.ready(place, generation, &callbacks, window, warnings),
+            } => {
+                let loaded = loaded(&callbacks, window, emails, warnings);
+                self.ready(place, generation, loaded);
+            }
             Report::LoadFailed(failed) => self.load_failed(place, generation, &failed),
             Report::Result {
                 seq,
@@ -105,38 +109,18 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn ready(
-        &mut self,
-        place: Place,
-        generation: Generation,
-        callbacks: &[slated_host::CallbackSpec],
-        window: u32,
-        warnings: Vec<String>,
-    ) {
+    pub(super) fn ready(&mut self, place: Place, generation: Generation, loaded: Loaded) {
         let plugin = &mut self.plugins[place];
         let Some(worker) = plugin.workers.get_mut(&generation) else {
             return;
         };
-        let specs: Vec<_> = callbacks
-            .iter()
-            .map(|c| lane::CallbackSpec {
-                n: c.n,
-                id: c.id.clone(),
-                matcher: c.matcher.clone(),
-                stop_on_error: c.stop_on_error,
-            })
-            .collect();
         self.teller.tell(Fact::PluginReady {
             plugin: plugin.id.clone(),
-            callbacks: specs.len(),
-            warnings,
+            callbacks: loaded.callbacks.len(),
+            warnings: loaded.warnings.clone(),
             pid: worker.pid.unwrap_or_default(),
         });
-        let window = usize::try_from(window).unwrap_or(usize::MAX);
-        worker.loaded = Some(Loaded {
-            callbacks: specs,
-            window,
-        });
+        worker.loaded = Some(loaded);
         self.live(place, life::Input::Ready(generation));
     }
 
@@ -236,6 +220,26 @@ impl Dispatcher {
         }
         self.live(place, life::Input::Exited { generation });
         self.inherit();
+    }
+}
+
+fn loaded(
+    callbacks: &[slated_host::CallbackSpec],
+    window: u32,
+    emails: Emails,
+    warnings: Vec<String>,
+) -> Loaded {
+    let spec = |c: &slated_host::CallbackSpec| lane::CallbackSpec {
+        n: c.n,
+        id: c.id.clone(),
+        matcher: c.matcher.clone(),
+        stop_on_error: c.stop_on_error,
+    };
+    Loaded {
+        callbacks: callbacks.iter().map(spec).collect(),
+        window: usize::try_from(window).unwrap_or(usize::MAX),
+        emails,
+        warnings,
     }
 }
 

@@ -1,0 +1,189 @@
+//! `slated plugin show`: everything about one plugin, for people.
+
+use owo_colors::OwoColorize as _;
+use slated_config::Config;
+use slated_host::wire::Emails;
+use slated_model::{AttributeRule, Matcher};
+
+use crate::commands::common::{ago, ask};
+use crate::commands::status::{coloured, plugin_colour};
+use crate::error::CommandError;
+use crate::out;
+use crate::view::{self, PluginDetail};
+use crate::web::client::segment;
+
+/// Returns everything about a plugin, from the daemon or the store.
+pub(super) async fn fetch(config: &Config, name: &str) -> Result<PluginDetail, CommandError> {
+    let path = format!("/api/v1/plugins/{}", segment(name));
+    ask(config, &path, async |store| {
+        Ok(view::plugin(&store, config, name).await??)
+    })
+    .await
+}
+
+/// Prints it.
+pub(super) fn print(detail: &PluginDetail) {
+    let plugin = &detail.plugin;
+    let state = plugin.state.style(coloured(plugin_colour(plugin.state)));
+    out::line(format!("{}  {state}", plugin.plugin.bold()));
+    let hold = detail.hold.as_ref();
+    for (name, text) in [
+        ("why", plugin.why.clone()),
+        ("", plugin.traceback.clone()),
+        ("", hold.and_then(|h| h.traceback.clone())),
+        ("locals", hold.and_then(|h| h.locals.clone())),
+        ("file", plugin.file.clone()),
+        ("process", process(detail)),
+        ("log", place(detail)),
+        ("mail", detail.emails.as_ref().map(mail)),
+    ] {
+        field(name, text.as_deref().unwrap_or_default());
+    }
+    let callbacks = plugin.callbacks.iter().map(|c| {
+        let stops = if c.stop_on_error {
+            "; a failure stops the plugin"
+        } else {
+            ""
+        };
+        vec![c.name.to_string(), format!("{}{stops}", wanted(&c.matcher))]
+    });
+    part("callbacks", callbacks);
+    part("warnings", detail.warnings.iter().map(|w| vec![w.clone()]));
+    let retries = plugin.retries.iter().map(|r| {
+        let how = if r.aside { "aside" } else { "in place" };
+        let unit = format!("event {} in {}", r.event, r.callback);
+        vec![
+            unit,
+            format!("again {how}, failed {}x: {}", r.failed, r.error),
+        ]
+    });
+    part("retries", retries);
+    let skipped = detail.skipped.iter();
+    let skipped = skipped.map(|s| vec![format!("offsets {} to {}", s.after + 1, s.through)]);
+    part("skipped by a person", skipped);
+    let settings = detail.settings.iter().map(|s| {
+        let value = Some(s.value.clone()).filter(|v| !v.is_empty());
+        vec![
+            s.key.clone(),
+            value.unwrap_or_else(|| "-".into()),
+            s.origin.clone(),
+        ]
+    });
+    part("settings", settings);
+    let outcomes = detail.outcomes.iter().map(|o| {
+        let unit = &o.unit;
+        let us = unit.us.map(|us| format!("{us} us"));
+        let what = us.or_else(|| unit.error.clone()).unwrap_or_default();
+        vec![
+            format!("event {} in {}", o.event, unit.callback),
+            unit.outcome.clone(),
+            ago(unit.at_ms),
+            what,
+        ]
+    });
+    part("last outcomes", outcomes);
+}
+
+/// Prints a text beside its name, further lines below it.
+fn field(name: &str, text: &str) {
+    for (n, line) in text.trim_end().lines().enumerate() {
+        let name = if n == 0 { name } else { "" };
+        out::line(format!("{name:<9}{line}"));
+    }
+}
+
+/// Prints rows below their name, if there are any.
+fn part(name: &str, rows: impl Iterator<Item = Vec<String>>) {
+    let mut table = out::table(&[]);
+    let mut any = false;
+    for row in rows {
+        table.add_row(row);
+        any = true;
+    }
+    if any {
+        out::line("");
+        out::line(name.bold());
+        out::line(table);
+    }
+}
+
+fn process(detail: &PluginDetail) -> Option<String> {
+    let pid = detail.plugin.pid?;
+    let python = detail.plugin.python.as_deref().unwrap_or_default();
+    Some(format!("{pid}, {python}"))
+}
+
+fn place(detail: &PluginDetail) -> Option<String> {
+    let plugin = &detail.plugin;
+    Some(format!(
+        "at offset {}, {} behind, {} in flight; {} done and {} failed since the start",
+        plugin.cursor?, plugin.lag?, plugin.in_flight, plugin.done, plugin.failed
+    ))
+}
+
+fn mail(emails: &Emails) -> String {
+    match emails {
+        Emails::Configured(true) => "to the configured addresses".into(),
+        Emails::Configured(false) => "none".into(),
+        Emails::To(to) => to.join(", "),
+    }
+}
+
+/// Says which events a callback asked for.
+fn wanted(matcher: &Matcher) -> String {
+    let rules = matcher.rules();
+    if rules.is_empty() {
+        return "every event".into();
+    }
+    let star = rules.get_key_value("*");
+    let rules: Vec<_> = match star {
+        Some(rule) => vec![rule],
+        None => rules.iter().collect(),
+    };
+    let rules = rules.into_iter().map(|(event_type, rule)| {
+        let event_type = if event_type == "*" {
+            "any type"
+        } else {
+            event_type
+        };
+        match rule {
+            AttributeRule::Any(true) => event_type.to_owned(),
+            AttributeRule::Attrs(list) if list.iter().any(|a| a == "*") => event_type.to_owned(),
+            AttributeRule::Substring(text) if text.contains('*') => event_type.to_owned(),
+            AttributeRule::Attrs(list) if !list.is_empty() => {
+                format!("{event_type} of {}", list.join(", "))
+            }
+            AttributeRule::Any(false) | AttributeRule::Attrs(_) => {
+                format!("{event_type} of nothing, which never comes")
+            }
+            AttributeRule::Substring(text) => {
+                format!("{event_type} of what stands in `{text}`")
+            }
+        }
+    });
+    rules.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_readable() {
+        for (filter, words) in [
+            ("{}", "every event"),
+            (r#"{"A":{"any":true},"B":{"attrs":["*"]}}"#, "A; B"),
+            (r#"{"A":{"attrs":["x","y"]}}"#, "A of x, y"),
+            (r#"{"A":{"attrs":[]}}"#, "A of nothing, which never comes"),
+            (
+                r#"{"A":{"substring":"sg_x"}}"#,
+                "A of what stands in `sg_x`",
+            ),
+            (r#"{"A":{"substring":"*"}}"#, "A"),
+            (r#"{"*":{"attrs":["x"]},"A":{"any":true}}"#, "any type of x"),
+        ] {
+            let matcher: Matcher = serde_json::from_str(filter).unwrap();
+            assert_eq!(wanted(&matcher), words, "{filter}");
+        }
+    }
+}

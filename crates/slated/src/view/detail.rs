@@ -1,0 +1,167 @@
+//! Everything about one plugin: `slated plugin show NAME --json`.
+
+use serde::{Deserialize, Serialize};
+use slated_config::Config;
+use slated_host::wire::Emails;
+use slated_model::{Attempt, CallbackId, EventId, LaneRow, Offset, OutcomeRow, PluginId};
+use slated_store::Store;
+
+use super::{PluginView, Refusal, UnitView, refusal};
+use crate::daemon::file_of;
+
+/// Outcomes shown.
+const OUTCOMES: usize = 10;
+
+/// One plugin, whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PluginDetail {
+    #[serde(flatten)]
+    pub(crate) plugin: PluginView,
+    /// Whether a person stopped it.
+    pub(crate) stopped: bool,
+    /// Why it waits for a person.
+    pub(crate) hold: Option<HoldView>,
+    /// Who gets mail about its errors: `true` the configured addresses, `false` nobody, or a list;
+    /// absent until it was loaded.
+    pub(crate) emails: Option<Emails>,
+    /// What a person should know about how it was loaded.
+    pub(crate) warnings: Vec<String>,
+    /// Rows of the log that a person let it skip.
+    pub(crate) skipped: Vec<SkippedView>,
+    pub(crate) settings: Vec<SettingView>,
+    /// The newest outcomes, newest first.
+    pub(crate) outcomes: Vec<OutcomeView>,
+}
+
+/// Why a plugin waits for a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct HoldView {
+    /// The event that failed; absent if a person must choose where it begins.
+    pub(crate) event: Option<EventId>,
+    pub(crate) callback: Option<CallbackId>,
+    pub(crate) reason: String,
+    pub(crate) traceback: Option<String>,
+    /// Local variables of the outermost frame in the plugin.
+    pub(crate) locals: Option<String>,
+}
+
+/// Rows after one offset, up to another.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct SkippedView {
+    pub(crate) after: u64,
+    pub(crate) through: u64,
+}
+
+/// One setting, and where it came from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SettingView {
+    pub(crate) key: String,
+    /// Empty: off, or unset.
+    pub(crate) value: String,
+    /// `default`, `FILE:LINE`, `$VARIABLE` or a flag.
+    pub(crate) origin: String,
+}
+
+/// What became of one event in one callback.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct OutcomeView {
+    pub(crate) event: EventId,
+    #[serde(flatten)]
+    pub(crate) unit: UnitView,
+}
+
+impl PluginDetail {
+    /// Describes a plugin by its view, and what stands on record of it.
+    pub(crate) fn new<'a>(
+        plugin: PluginView,
+        row: Option<&LaneRow>,
+        mut attempts: impl Iterator<Item = &'a Attempt>,
+        config: &Config,
+    ) -> Self {
+        let hold = row.and_then(|row| row.hold.as_ref());
+        let failure = attempts.find(|a| !a.aside).map(|a| &a.failure);
+        let hold = hold.map(|hold| HoldView {
+            event: hold.event,
+            callback: hold.callback.clone(),
+            reason: hold.reason.clone(),
+            traceback: failure
+                .map(|f| f.traceback.clone())
+                .filter(|t| !t.is_empty()),
+            locals: failure.and_then(|f| f.locals.clone()),
+        });
+        let skipped = row.into_iter().flat_map(|row| &row.skipped);
+        Self {
+            stopped: row.is_some_and(|row| row.stopped),
+            hold,
+            emails: None,
+            warnings: Vec::new(),
+            skipped: skipped
+                .map(|(after, through)| SkippedView {
+                    after: after.0,
+                    through: through.0,
+                })
+                .collect(),
+            settings: settings(config, &plugin.plugin),
+            outcomes: Vec::new(),
+            plugin,
+        }
+    }
+
+    /// Adds the newest outcomes.
+    pub(crate) async fn with_outcomes(mut self, store: &dyn Store) -> slated_store::Result<Self> {
+        let latest = store
+            .latest(Some(self.plugin.plugin.clone()), OUTCOMES)
+            .await?;
+        self.outcomes = latest.iter().map(OutcomeView::of).collect();
+        Ok(self)
+    }
+}
+
+impl OutcomeView {
+    fn of(row: &OutcomeRow) -> Self {
+        Self {
+            event: row.event,
+            unit: UnitView::finished(row),
+        }
+    }
+}
+
+/// Returns what is set for a plugin.
+fn settings(config: &Config, plugin: &PluginId) -> Vec<SettingView> {
+    let entries = config.effective(plugin).entries().into_iter();
+    entries
+        .map(|(key, value)| SettingView {
+            key: key.into(),
+            value,
+            origin: config.effective_origin(plugin, key).to_string(),
+        })
+        .collect()
+}
+
+/// Finds a plugin in a store and describes it by what stands on record.
+pub(crate) async fn recorded(
+    store: &dyn Store,
+    config: &Config,
+    name: &str,
+) -> slated_store::Result<Result<PluginDetail, Refusal>> {
+    let snapshot = store.snapshot().await?;
+    let lanes = snapshot.lanes.iter().filter(|l| l.moved_to.is_none());
+    let id = match refusal::find(name, lanes.clone().map(|l| (&l.plugin, l.gone))) {
+        Ok(id) => id,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let latest = store.latest(Some(id.clone()), 50).await?;
+    let attempts = snapshot.attempts.iter().filter(|a| a.plugin == id);
+    let row = lanes.clone().find(|l| l.plugin == id);
+    let unknown = LaneRow::new(id.clone(), Offset(0));
+    let mut view = PluginView::recorded(
+        row.unwrap_or(&unknown),
+        snapshot.log.end,
+        &snapshot.attempts,
+        &latest,
+    );
+    let file = file_of(&config.plugins.folders, &id);
+    view.file = file.exists().then(|| file.display().to_string());
+    let detail = PluginDetail::new(view, row, attempts, config);
+    Ok(Ok(detail.with_outcomes(store).await?))
+}

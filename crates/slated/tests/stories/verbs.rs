@@ -1,0 +1,307 @@
+//! What a person does to a plugin: stop, resume, reload, and the look at it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use slated_testkit::plugins::{Act, Callback, Plugin};
+
+use crate::{
+    LIMIT, SLATED, Value, WANTED, World, begins, begun, edit, happen, is, loads, plugin, runs,
+    shows, world,
+};
+
+fn callback() -> Callback {
+    Callback::new("f")
+        .wants(WANTED)
+        .sleeps(Duration::from_millis(5))
+}
+
+/// Runs `slated plugin VERB NAME …`, which succeeds, and returns its JSON.
+async fn verb(world: &World, arguments: &[&str]) -> Result<Value> {
+    let text = world
+        .ask("plugin", &[arguments, &["--json"]].concat())
+        .await?;
+    serde_json::from_str(&text).with_context(|| format!("not JSON: {text}"))
+}
+
+/// Runs one that is refused with this exit code, in these words.
+async fn refused(world: &World, arguments: &[&str], code: u8, words: &[&str]) -> Result<()> {
+    let error = world.ask("plugin", arguments).await.unwrap_err();
+    let error = format!("{error:#}");
+    assert!(error.contains(&format!("exit status: {code}")), "{error}");
+    for words in words {
+        assert!(error.contains(words), "{words:?} not in {error}");
+    }
+    Ok(())
+}
+
+/// What became of an event in a plugin, in a word.
+async fn fate(world: &World, event: u64, plugin: &str) -> Result<String> {
+    let text = world
+        .ask("events", &["show", &event.to_string(), "--json"])
+        .await?;
+    let shown: Value = serde_json::from_str(&text)?;
+    let fates = shown["plugins"].as_array().context("plugins")?;
+    let fate = fates.iter().find(|f| f["plugin"] == plugin);
+    let unit = fate.context("no such plugin")?;
+    let word = match &unit["units"][0]["outcome"] {
+        Value::Null => &unit["fate"],
+        outcome => outcome,
+    };
+    Ok(word.as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_plugin_finishes_and_stays_stopped_until_a_person_resumes_it() -> Result<()> {
+    let slow = Callback::new("f").wants(WANTED);
+    let slow = slow.sleeps(Duration::from_millis(700));
+    let mut world = world()
+        .plugin(Plugin::journal("slow").callback(slow))
+        .start()
+        .await?;
+    let under_way = happen(world.site());
+    begins(&mut world, "slow", under_way, 1).await?;
+    let stopped = verb(&world, &["stop", "slow"]).await?;
+    assert_eq!(
+        (&stopped["state"], &stopped["pid"], &stopped["stopped"]),
+        (&"stopped".into(), &Value::Null, &true.into()),
+        "{stopped}"
+    );
+    // It was waited for: what ran has finished and is on record.
+    assert!(!runs(loads(&world, "slow")?[0]));
+    assert_eq!(fate(&world, under_way, "plugins/slow").await?, "done");
+    let why = stopped["why"].to_string();
+    assert!(why.contains("slated plugin resume slow"), "{why}");
+    verb(&world, &["stop", "slow"]).await?;
+    refused(&world, &["reload", "slow"], 2, &["plugin resume slow"]).await?;
+
+    // Neither an edit nor a restart starts it.
+    let missed = happen(world.site());
+    edit(&world, "slow")?;
+    edit(&world, "quick")?;
+    begins(&mut world, "quick", missed, 1).await?;
+    let again = |w: &World| Ok(loads(w, "quick")?.len() == 2);
+    world.until("the edits were seen", LIMIT, again).await?;
+    assert!(world.terminate().await?.success());
+    let shown = verb(&world, &["show", "slow"]).await?;
+    assert_eq!(
+        (&shown["state"], &shown["lag"]),
+        (&"stopped".into(), &1.into())
+    );
+    world.restart()?;
+    shows(&world, "ready", |s| is(s, "quick", "running")).await?;
+    let last = happen(world.site());
+    begins(&mut world, "quick", last, 1).await?;
+    assert_eq!(loads(&world, "slow")?.len(), 1);
+
+    let resumed = verb(&world, &["resume", "plugins/slow"]).await?;
+    assert_eq!(resumed["state"], "running", "{resumed}");
+    assert_eq!(
+        verb(&world, &["resume", "slow"]).await?["pid"],
+        resumed["pid"]
+    );
+    world.caught_up(LIMIT).await?;
+    let verdict = world.verdict().await?;
+    verdict.kept(6)?;
+    assert_eq!(verdict.bodies, verdict.units, "nothing twice: {verdict}");
+
+    // Without a daemon the verbs change what stands on record.
+    let stopped = verb(&world, &["stop", "slow"]).await?;
+    assert_eq!(stopped["state"], "stopped");
+    let resumed = verb(&world, &["resume", "slow", "--from", "latest"]).await?;
+    assert_eq!(
+        (&resumed["state"], &resumed["stopped"]),
+        (&"unknown".into(), &false.into())
+    );
+    refused(&world, &["reload", "slow"], 2, &["no daemon runs"]).await?;
+    refused(&world, &["stop", "slwo"], 2, &["did you mean `slow`?"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_plugin_begins_where_a_person_says() -> Result<()> {
+    let fails = callback().stops_on_error().does(Act::Raise, 100, None);
+    let mut world = world()
+        .site(|o| o.first_event_id = 80)
+        .plugin(Plugin::journal("strict").callback(fails))
+        .start()
+        .await?;
+    let failed = happen(world.site());
+    assert_eq!(failed % 100, 0);
+    let behind: Vec<_> = (0..3).map(|_| happen(world.site())).collect();
+    shows(&world, "held", |s| is(s, "strict", "held")).await?;
+    begins(&mut world, "quick", behind[2], 1).await?;
+
+    let shown = verb(&world, &["show", "strict"]).await?;
+    assert_eq!(shown["hold"]["event"], failed);
+    let traceback = shown["hold"]["traceback"].to_string();
+    assert!(traceback.contains("told to fail"), "{traceback}");
+    let text = world.ask("plugin", &["show", "strict"]).await?;
+    for words in [
+        "plugins/strict  held",
+        "ValueError: told to fail",
+        "f  ",
+        "Studio_Turnover; a failure stops the plugin",
+    ] {
+        assert!(text.contains(words), "{words:?} not in\n{text}");
+    }
+
+    // Refused: what the log does not hold, what is not there yet, nonsense, and one that runs.
+    for (from, code, words) in [
+        (
+            "81",
+            2,
+            "event 81 is older than the log, which begins with event 100",
+        ),
+        ("999999", 2, "holds no event from 999999 on yet"),
+        ("now", 2, "takes `failed`, `latest` or an event id"),
+    ] {
+        refused(
+            &world,
+            &["resume", "strict", "--from", from],
+            code,
+            &[words],
+        )
+        .await?;
+    }
+    let running = ["resume", "quick", "--from", "latest"];
+    refused(
+        &world,
+        &running,
+        2,
+        &["not stopped, held or quarantined", "plugin stop quick"],
+    )
+    .await?;
+    refused(&world, &["show", "strikt"], 2, &["did you mean `strict`?"]).await?;
+
+    // Where it failed: it fails again, also when told so without a daemon.
+    verb(&world, &["resume", "strict", "--from", "failed"]).await?;
+    begins(&mut world, "strict", failed, 2).await?;
+    shows(&world, "held again", |s| is(s, "strict", "held")).await?;
+    assert!(world.terminate().await?.success());
+    let resumed = verb(&world, &["resume", "strict"]).await?;
+    assert_eq!(
+        (&resumed["state"], &resumed["hold"]),
+        (&"unknown".into(), &Value::Null)
+    );
+    world.restart()?;
+    begins(&mut world, "strict", failed, 3).await?;
+    shows(&world, "held once more", |s| is(s, "strict", "held")).await?;
+
+    // Past it and the next one: both are on record as skipped.
+    let to = behind[1].to_string();
+    let resumed = verb(&world, &["resume", "strict", "--from", &to]).await?;
+    assert_eq!(resumed["state"], "running", "{resumed}");
+    assert_eq!(
+        resumed["skipped"].as_array().map(Vec::len),
+        Some(1),
+        "{resumed}"
+    );
+    begins(&mut world, "strict", behind[2], 1).await?;
+    assert_eq!(begun(&world, "strict", behind[0])?, 0);
+    assert_eq!(begun(&world, "strict", behind[1])?, 1);
+    assert_eq!(fate(&world, failed, "plugins/strict").await?, "discarded");
+    let skipped = fate(&world, behind[0], "plugins/strict").await?;
+    assert_eq!(skipped, "skipped by a person");
+
+    // And past everything, while it is stopped.
+    verb(&world, &["stop", "strict"]).await?;
+    let missed = happen(world.site());
+    begins(&mut world, "quick", missed, 1).await?;
+    let back = ["resume", "strict", "--from", &to];
+    let words = format!("has passed event {to} already");
+    refused(&world, &back, 2, &[&words, "plugin rewind"]).await?;
+    let resumed = verb(&world, &["resume", "strict", "--from", "latest"]).await?;
+    assert_eq!(
+        (&resumed["state"], &resumed["lag"]),
+        (&"running".into(), &0.into())
+    );
+    let next = happen(world.site());
+    begins(&mut world, "strict", next, 1).await?;
+    assert_eq!(begun(&world, "strict", missed)?, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_loads_what_did_not_change_and_ends_a_hold() -> Result<()> {
+    let fails = callback().stops_on_error().does(Act::Raise, 100, Some(1));
+    let mails = "\
+import helper
+
+def registerCallbacks(reg):
+    reg.setEmails('td@studio.example', 'lead@studio.example')
+    reg.registerCallback(None, None, seen, {'Shotgun_Version_New': ['code'], helper.TYPE: 'sg_x'})
+
+def seen(sg, logger, event, args):
+    pass
+";
+    let mut world = world()
+        .site(|o| o.first_event_id = 80)
+        .setting("plugin.mails", "import_paths", "[\"lib\"]")
+        .plugin(Plugin::journal("strict").callback(fails))
+        .plugin(Plugin::source("mails", mails))
+        .start()
+        .await?;
+    let placed = |s: &Value| is(s, "mails", "broken") && plugin(s, "mails")["lag"].is_u64();
+    shows(&world, "it lacks its helper", placed).await?;
+
+    // A helper module is no plugin's file: only a reload brings it in, or makes it new.
+    let helper = world.folder().join("lib/helper.py");
+    std::fs::create_dir(world.folder().join("lib"))?;
+    std::fs::write(&helper, "TYPE = 'Old'\n")?;
+    assert_eq!(
+        verb(&world, &["reload", "mails"]).await?["state"],
+        "running"
+    );
+    let text = world.ask("plugin", &["show", "mails"]).await?;
+    for words in [
+        "Old of what stands in `sg_x`; Shotgun_Version_New of code; a failure",
+        "td@studio.example, lead@studio.example",
+        "import_paths   /",
+        "slated.toml:",
+        "warnings",
+    ] {
+        assert!(text.contains(words), "{words:?} not in\n{text}");
+    }
+    std::fs::write(&helper, "TYPE = 'Newer'\n")?;
+    let before = verb(&world, &["show", "mails"]).await?;
+    let after = verb(&world, &["reload", "mails"]).await?;
+    assert_eq!(after["state"], "running");
+    assert!(before["pid"] != after["pid"], "{after}");
+    let emails = serde_json::json!(["td@studio.example", "lead@studio.example"]);
+    assert_eq!(after["emails"], emails);
+    let mails_pid = after["pid"].clone();
+    let filter = &after["callbacks"][0]["match"];
+    assert_eq!(filter["Newer"]["substring"], "sg_x", "{after}");
+
+    // A held plugin goes on, with the event that failed.
+    let event = happen(world.site());
+    assert_eq!(event % 100, 0);
+    shows(&world, "held", |s| is(s, "strict", "held")).await?;
+    let after = verb(&world, &["reload", "strict"]).await?;
+    assert_eq!(after["state"], "running", "{after}");
+    begins(&mut world, "strict", event, 2).await?;
+    world.caught_up(LIMIT).await?;
+
+    // What does not load is the plugin's trouble, and said with its trace.
+    std::fs::remove_file(&helper)?;
+    let words = ["does not load", "No module named 'helper'", "hint: mend"];
+    refused(&world, &["reload", "mails"], 5, &words).await?;
+    let shown = verb(&world, &["show", "mails"]).await?;
+    assert_eq!(shown["state"], "running", "the code before keeps running");
+    assert_eq!(shown["pid"], mails_pid);
+    assert_eq!(world.verdict().await?.parked, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_is_not_there_is_not_made_by_a_verb() -> Result<()> {
+    let world = World::builder(SLATED)
+        .plugin(Plugin::journal("quick"))
+        .prepare()
+        .await?;
+    for verb in ["stop", "resume", "show"] {
+        refused(&world, &[verb, "quick"], 3, &["there is no state in"]).await?;
+    }
+    assert!(!world.state().exists());
+    Ok(())
+}
