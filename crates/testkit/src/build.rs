@@ -136,7 +136,9 @@ impl Builder {
                 &script.name,
                 &builder.settings,
             );
-            conf.get("plugins", "paths").clone_into(&mut configured);
+            // Plugins stand in the first of several, unless they say otherwise.
+            let first = conf.get("plugins", "paths").split(',').next();
+            first.unwrap_or_default().trim().clone_into(&mut configured);
             state = format!("{}.slated", conf.get("daemon", "eventIdFile")).into();
             key = ConfFile::KEY;
             let path = folder.path().join("shotgunEventDaemon.conf");

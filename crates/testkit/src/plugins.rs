@@ -22,6 +22,8 @@ const SLOW: Duration = Duration::from_millis(3);
 #[derive(Clone, Debug)]
 pub struct Plugin {
     name: String,
+    /// The folder it stands in, where that is not the world's only one.
+    folder: Option<String>,
     kind: Kind,
 }
 
@@ -85,6 +87,7 @@ impl Plugin {
     pub fn journal(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            folder: None,
             kind: Kind::Journal(Vec::new()),
         }
     }
@@ -92,6 +95,7 @@ impl Plugin {
     pub fn source(name: &str, text: &str) -> Self {
         Self {
             name: name.to_owned(),
+            folder: None,
             kind: Kind::Source(text.to_owned()),
         }
     }
@@ -101,6 +105,16 @@ impl Plugin {
             callbacks.push(callback);
         }
         self
+    }
+    /// Puts it into another folder beside the world's configuration, which must name that folder
+    /// so, too.
+    pub fn in_folder(mut self, folder: &str) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+    /// Returns the folder it was put into, if it was.
+    pub(crate) fn folder(&self) -> Option<&str> {
+        self.folder.as_deref()
     }
     /// Returns the stem of its file.
     pub fn name(&self) -> &str {
@@ -158,7 +172,7 @@ impl Plugin {
     }
     /// Returns its name when its folder is configured as `configured`.
     pub fn id(&self, configured: &str) -> PluginId {
-        PluginId::new(configured, &self.name)
+        PluginId::new(self.folder().unwrap_or(configured), &self.name)
     }
     fn callbacks(&self) -> Vec<Callback> {
         match &self.kind {

@@ -169,13 +169,17 @@ with open(path, 'wb') as out:
     /// stay the same.
     pub fn install(&mut self, plugin: Plugin) -> Result<()> {
         self.write_plugin(&plugin)?;
-        self.plugins.retain(|other| other.name() != plugin.name());
+        let id = plugin.id(&self.configured);
+        self.plugins
+            .retain(|other| other.id(&self.configured) != id);
         self.plugins.push(plugin);
         Ok(())
     }
     pub(crate) fn write_plugin(&self, plugin: &Plugin) -> Result<()> {
+        let folder = self.folder().join(plugin.folder().unwrap_or(FOLDER));
+        std::fs::create_dir_all(&folder)?;
         plugin.write(
-            &self.folder().join(FOLDER),
+            &folder,
             &self.configured,
             &self.script,
             &self.journal_path(),

@@ -1,10 +1,13 @@
 //! A studio's `shotgunEventDaemon.conf`, plugins and helper modules, as they are.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use slated_testkit::World;
-use slated_testkit::plugins::Plugin;
+use slated_testkit::history::{FaultKind, Line};
+use slated_testkit::plugins::{Act, Callback, Plugin};
 
-use crate::{LIMIT, SLATED, happen, lines, said, says};
+use crate::{LIMIT, SLATED, Value, WANTED, happen, json, lines, replace, said, says, shows};
 
 /// Imports a module that stands beside the old daemon, and reads what the shell has set.
 const STUDIO: &str = "\
@@ -70,5 +73,103 @@ async fn a_studio_starts_slated_on_what_it_has() -> Result<()> {
     assert_eq!(lines(&world, passed), 1, "{said}");
     assert_eq!(std::fs::read_to_string(&seen)?, wanted, "tried once");
     world.verdict().await?.kept(1)?;
+    Ok(())
+}
+
+/// Where plugins of one name stand in two folders, how often one has begun an event.
+fn begun_in(world: &World, plugin: &str, event: u64) -> Result<usize> {
+    let is = |line: &&Line| matches!(line, Line::Start { plugin: p, event: e, .. } if p.to_string() == plugin && e.0 == event);
+    Ok(world.journal()?.iter().filter(is).count())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_name_in_two_folders_is_two_plugins_and_a_restart_ends_a_hold() -> Result<()> {
+    let callback = || {
+        Callback::new("f")
+            .wants(WANTED)
+            .wants("Shotgun_Note_New")
+            .sleeps(Duration::from_millis(5))
+    };
+    // The first of both fails at event 100, twice.
+    let fails = callback().stops_on_error().does(Act::Raise, 100, Some(2));
+    let mut world = World::builder(SLATED)
+        .site(|o| o.first_event_id = 80)
+        .conf(|conf| {
+            conf.set("plugins", "paths", "shots, assets/");
+        })
+        .plugin(Plugin::journal("notes").in_folder("shots").callback(fails))
+        .plugin(
+            Plugin::journal("notes")
+                .in_folder("assets")
+                .callback(callback()),
+        )
+        .start()
+        .await?;
+    let begins = async |world: &mut World, plugin: &str, event, times| {
+        let what = format!("{plugin} begins event {event}, time {times}");
+        let fact = |w: &World| Ok(begun_in(w, plugin, event)? >= times);
+        world.until(&what, LIMIT, fact).await
+    };
+    let state = |status: &Value, name: &str| {
+        let plugins = status["plugins"].as_array().into_iter().flatten();
+        let mut plugins = plugins.filter(|p| p["plugin"] == name);
+        plugins
+            .next()
+            .map(|p| p["state"].clone())
+            .unwrap_or_default()
+    };
+
+    let failed = happen(world.site());
+    assert_eq!(failed % 100, 0);
+    let next = happen(world.site());
+    let held =
+        |s: &Value| state(s, "shots/notes") == "held" && state(s, "assets/notes") == "running";
+    shows(&world, "one held", held).await?;
+    begins(&mut world, "assets/notes", next, 1).await?;
+    // A person must say which.
+    let error = world.ask("plugin", &["show", "notes"]).await.unwrap_err();
+    let error = format!("{error:#}");
+    let both = "`notes` names more than one plugin: `shots/notes` and `assets/notes`";
+    assert!(error.contains(both), "{error}");
+
+    // A restart begins with the event that failed, as the Python daemon's does: it fails again.
+    assert!(world.terminate().await?.success());
+    world.restart()?;
+    begins(&mut world, "shots/notes", failed, 2).await?;
+    shows(&world, "held again", held).await?;
+    assert_eq!(begun_in(&world, "shots/notes", next)?, 0);
+    // So does the next one, in which it does not.
+    world.kill9().await?;
+    world.restart()?;
+    begins(&mut world, "shots/notes", next, 1).await?;
+    assert_eq!(begun_in(&world, "shots/notes", failed)?, 3);
+    assert_eq!(begun_in(&world, "assets/notes", failed)?, 1);
+
+    // One that is gone and comes back goes on; the other never stood still.
+    let file = world.folder().join("shots/notes.py");
+    let text = std::fs::read_to_string(&file)?;
+    std::fs::remove_file(&file)?;
+    shows(&world, "gone", |s| state(s, "shots/notes") == "gone").await?;
+    let shown = world.ask("plugin", &["show", "notes", "--json"]).await?;
+    let shown: Value = serde_json::from_str(&shown)?;
+    assert_eq!(shown["plugin"], "assets/notes", "the one that is there");
+    // A late id is owed to both, whatever the other one did with it.
+    let late = world.site().begin("slated");
+    let project = json!({"type": "Project", "id": 1});
+    late.create("Note", json!({"subject": "late", "project": project}))?;
+    let missed = happen(world.site());
+    begins(&mut world, "assets/notes", missed, 1).await?;
+    late.commit()?;
+    replace(&file, &text)?;
+    begins(&mut world, "shots/notes", missed, 1).await?;
+    world.caught_up(LIMIT).await?;
+    let verdict = world.verdict().await?;
+    assert_eq!((verdict.units, verdict.finished), (8, 8), "{verdict}");
+    for kind in [FaultKind::Lost, FaultKind::OutOfOrder, FaultKind::Overlap] {
+        assert_eq!(verdict.count(kind), 0, "{verdict}");
+    }
+    // The judge knows of no repeat but after a death; the first of the two restarts was none.
+    assert_eq!(verdict.count(FaultKind::Repeated), 1, "{verdict}");
+    assert_eq!(verdict.repeats.daemon_died, 1, "{verdict}");
     Ok(())
 }
