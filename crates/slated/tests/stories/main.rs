@@ -10,6 +10,7 @@ mod import;
 mod logs;
 mod plugins;
 mod refusals;
+mod reload;
 mod resume;
 mod service;
 mod site;

@@ -7,8 +7,7 @@ use slated_testkit::history::FaultKind;
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
 use crate::{
-    LIMIT, Value, WANTED, begins, begun, edit, happen, is, lines, loads, plugin, said, says, shows,
-    world,
+    LIMIT, Value, WANTED, begins, begun, edit, happen, is, lines, plugin, says, shows, world,
 };
 
 /// A callback that takes a moment, so that no event is sent ahead to it.
@@ -167,37 +166,6 @@ async fn a_failure_of_a_network_is_tried_again_aside() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thirty_edits_under_traffic_lose_and_double_nothing() -> Result<()> {
-    let mut world = world()
-        .plugin(Plugin::journal("edited").callback(callback()))
-        .start()
-        .await?;
-    // Three bursts of ten edits; traffic goes on until each burst was seen.
-    for burst in 1..=3 {
-        for n in 0..10 {
-            edit(&world, if n % 2 == 0 { "quick" } else { "edited" })?;
-            traffic(&mut world).await?;
-        }
-        let end = Instant::now() + LIMIT;
-        while loads(&world, "edited")?.len() <= burst || loads(&world, "quick")?.len() <= burst {
-            ensure!(Instant::now() < end, "not loaded again\n{}", world.log());
-            traffic(&mut world).await?;
-        }
-    }
-    world.caught_up(LIMIT).await?;
-    let log = said(&world);
-    assert!(
-        !log.contains("ERROR") && !log.contains("died"),
-        "{}",
-        world.log()
-    );
-    let verdict = world.verdict().await?;
-    verdict.kept(300)?;
-    assert_eq!(verdict.bodies, verdict.units, "nothing twice: {verdict}");
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_renamed_plugin_goes_on_with_everything() -> Result<()> {
     let at = 1021;
     let slow = Callback::new("f").wants(WANTED);
@@ -250,13 +218,4 @@ async fn a_renamed_plugin_goes_on_with_everything() -> Result<()> {
     }
     assert_eq!(verdict.repeats.retried, 1, "{verdict}");
     Ok(())
-}
-
-/// Lets a few events happen, and waits until the edited plugin has begun the last.
-async fn traffic(world: &mut crate::World) -> Result<()> {
-    let mut last = 0;
-    for _ in 0..5 {
-        last = happen(world.site());
-    }
-    begins(world, "edited", last, 1).await
 }

@@ -1,0 +1,138 @@
+//! Plugins edited under traffic: by every kind of editor, by a copy that keeps old times, and while
+//! their folder is away.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Result, ensure};
+use slated_testkit::World;
+use slated_testkit::plugins::{Callback, Plugin};
+use tokio::time::Instant;
+
+use crate::{
+    LIMIT, WANTED, begins, edit, happen, is, lines, loads, plugin, replace, said, says, shows,
+    world,
+};
+
+const EDITED: [&str; 5] = ["a", "b", "c", "d", "stops_first"];
+const EDITS: usize = 200;
+/// Edits from one look of the daemon to the next.
+const BURST: usize = 25;
+
+fn journal(name: &str) -> Plugin {
+    let callback = Callback::new("f").wants(WANTED);
+    // It takes a moment, so that no event is sent ahead to it.
+    Plugin::journal(name).callback(callback.sleeps(Duration::from_millis(5)))
+}
+
+/// Saves a file as editors and deployments do, each in its turn.
+fn save(path: &Path, n: usize) -> Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    let text = text.trim_end_matches(|c: char| c != '\n');
+    let text = format!("{text}# edit {n}");
+    match n % 4 {
+        0 => replace(path, &text)?,
+        1 => {
+            // Truncated, then written in two pieces.
+            let (first, rest) = text.split_at(text.len() / 2);
+            let mut file = std::fs::File::create(path)?;
+            std::io::Write::write_all(&mut file, first.as_bytes())?;
+            std::io::Write::write_all(&mut file, rest.as_bytes())?;
+        }
+        2 => {
+            std::fs::remove_file(path)?;
+            std::fs::write(path, &text)?;
+        }
+        _ => {
+            // An older file, put over a newer one.
+            let draft = path.with_extension("draft");
+            std::fs::write(&draft, &text)?;
+            let file = std::fs::File::options().append(true).open(&draft)?;
+            let age = Duration::from_hours(1000 + u64::try_from(n)?);
+            file.set_modified(SystemTime::now() - age)?;
+            std::fs::rename(&draft, path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets a few events happen, and waits until one of the edited plugins has begun the last.
+async fn traffic(world: &mut World, n: usize) -> Result<()> {
+    let last = (0..3).map(|_| happen(world.site())).last();
+    begins(world, EDITED[n % EDITED.len()], last.unwrap_or_default(), 1).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_edits_under_traffic_lose_and_double_nothing() -> Result<()> {
+    let builder = world().setting("plugin.stops_first", "reload", "\"stop-first\"");
+    let builder = EDITED
+        .iter()
+        .fold(builder, |b, name| b.plugin(journal(name)));
+    let mut world = builder.start().await?;
+    let loaded = |world: &World| -> Result<Vec<usize>> {
+        EDITED.iter().map(|n| Ok(loads(world, n)?.len())).collect()
+    };
+    let mut edits = 0;
+    while edits < EDITS {
+        let before = loaded(&world)?;
+        for _ in 0..BURST.min(EDITS - edits) {
+            let name = EDITED[edits % EDITED.len()];
+            // Each plugin is saved in every way, in its turn.
+            let way = edits + edits / EDITED.len();
+            save(&world.folder().join(format!("plugins/{name}.py")), way)?;
+            edits += 1;
+            if edits.is_multiple_of(EDITED.len()) {
+                traffic(&mut world, edits / EDITED.len()).await?;
+            }
+        }
+        // Events go on until each edited file was seen: new code takes over from code at work.
+        let end = Instant::now() + LIMIT;
+        let seen = |now: &[usize]| now.iter().zip(&before).all(|(now, before)| now > before);
+        while !seen(&loaded(&world)?) {
+            ensure!(Instant::now() < end, "not loaded again\n{}", world.log());
+            traffic(&mut world, edits).await?;
+        }
+    }
+    world.caught_up(LIMIT).await?;
+    assert!(!said(&world).contains("died"), "{}", world.log());
+    let verdict = world.verdict().await?;
+    verdict.kept(EDITS)?;
+    assert_eq!(verdict.bodies, verdict.units, "nothing twice: {verdict}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_away_for_a_while_harms_nothing() -> Result<()> {
+    let mut world = world().plugin(journal("notes")).start().await?;
+    let pid = |status: &serde_json::Value| plugin(status, "notes")["pid"].clone();
+    let status = shows(&world, "ready", |s| is(s, "notes", "running")).await?;
+    let (folder, away) = (world.folder().join("plugins"), world.folder().join("away"));
+    std::fs::rename(&folder, &away)?;
+    says(&mut world, "cannot be read", 1).await?;
+    let meanwhile = happen(world.site());
+    begins(&mut world, "notes", meanwhile, 1).await?;
+    // The folder comes back as it was, in one part edited.
+    edit_in(&away, "quick")?;
+    std::fs::rename(&away, &folder)?;
+    says(&mut world, "plugins/quick: its file changed", 1).await?;
+    let after = happen(world.site());
+    begins(&mut world, "notes", after, 1).await?;
+    let now = shows(&world, "ready again", |s| is(s, "quick", "running")).await?;
+    assert_eq!(pid(&status), pid(&now), "it was not loaded anew");
+    for words in ["is gone", "does not load", "died"] {
+        assert_eq!(lines(&world, words), 0, "{words}: {}", world.log());
+    }
+    edit(&world, "notes")?;
+    let again = |w: &World| Ok(loads(w, "notes")?.len() == 2);
+    world
+        .until("an edit is seen as before", LIMIT, again)
+        .await?;
+    world.caught_up(LIMIT).await?;
+    world.verdict().await?.kept(4)
+}
+
+fn edit_in(folder: &Path, name: &str) -> Result<()> {
+    let path = folder.join(format!("{name}.py"));
+    let text = std::fs::read_to_string(&path)?;
+    replace(&path, &format!("{text}# edited\n"))
+}
