@@ -172,7 +172,10 @@ impl Plugin {
             }
             PluginState::Starting => last(),
             PluginState::Waiting => last().map(|e| format!("the site is down: {e}")),
-            PluginState::Held => self.lane.as_ref()?.hold().map(view::hold),
+            PluginState::Held => {
+                let hold = self.lane.as_ref()?.hold();
+                hold.map(|hold| view::hold(stem, hold))
+            }
             PluginState::Quarantined => {
                 let last = last().map(|e| format!("; the last time: {e}"));
                 Some(format!(

@@ -34,7 +34,7 @@ impl PluginView {
             why: match state {
                 PluginState::Gone => Some(GONE.into()),
                 PluginState::Stopped => Some(stopped(lane.plugin.stem())),
-                _ => lane.hold.as_ref().map(hold),
+                _ => lane.hold.as_ref().map(|h| hold(lane.plugin.stem(), h)),
             },
             traceback: None,
             file: None,
@@ -76,11 +76,14 @@ pub(crate) fn stopped(stem: &str) -> String {
     format!("stopped by a person; `slated plugin resume {stem}` starts it")
 }
 
-/// Says where and why a plugin is held.
-pub(crate) fn hold(hold: &HoldRow) -> String {
+/// Says where and why a plugin is held; where no edit ends that, what does.
+pub(crate) fn hold(stem: &str, hold: &HoldRow) -> String {
     match (&hold.event, &hold.callback) {
         (Some(event), Some(callback)) => format!("at event {event} in {callback}: {}", hold.reason),
-        _ => hold.reason.clone(),
+        _ => format!(
+            "{}: `slated plugin resume {stem} --from latest`, or `--from ID`",
+            hold.reason
+        ),
     }
 }
 
@@ -277,5 +280,24 @@ fn why_discarded(reason: &Discard) -> String {
         Discard::Person { reason } => format!("discarded by a person: {reason}"),
         Discard::CallbackGone => "the plugin no longer registers this callback".into(),
         Discard::Logged { error } => format!("failed, and by configuration only logged: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slated_model::PluginId;
+
+    #[test]
+    fn a_hold_that_no_edit_ends_says_what_does() {
+        let mut lane = LaneRow::new(PluginId::new("plugins", "notes"), Offset(3));
+        lane.hold = slated_core::resume::out_of_log(lane.cursor, Offset(8));
+        let view = PluginView::recorded(&lane, Offset(9), &[], &[]);
+        assert_eq!(view.state, PluginState::Held);
+        let why = view.why.unwrap_or_default();
+        assert!(
+            why.ends_with("begins: `slated plugin resume notes --from latest`, or `--from ID`"),
+            "{why}"
+        );
     }
 }

@@ -145,6 +145,17 @@ async fn one_name_in_two_folders_is_two_plugins_and_a_restart_ends_a_hold() -> R
     assert_eq!(begun_in(&world, "shots/notes", failed)?, 3);
     assert_eq!(begun_in(&world, "assets/notes", failed)?, 1);
 
+    // A broken edit ends the old code here; mended, the plugin has missed nothing.
+    let file = world.folder().join("assets/notes.py");
+    let text = std::fs::read_to_string(&file)?;
+    replace(&file, "def registerCallbacks(reg)\n")?;
+    shows(&world, "broken", |s| state(s, "assets/notes") == "broken").await?;
+    let missed = happen(world.site());
+    begins(&mut world, "shots/notes", missed, 1).await?;
+    assert_eq!(begun_in(&world, "assets/notes", missed)?, 0);
+    replace(&file, &text)?;
+    begins(&mut world, "assets/notes", missed, 1).await?;
+
     // One that is gone and comes back goes on; the other never stood still.
     let file = world.folder().join("shots/notes.py");
     let text = std::fs::read_to_string(&file)?;
@@ -164,7 +175,7 @@ async fn one_name_in_two_folders_is_two_plugins_and_a_restart_ends_a_hold() -> R
     begins(&mut world, "shots/notes", missed, 1).await?;
     world.caught_up(LIMIT).await?;
     let verdict = world.verdict().await?;
-    assert_eq!((verdict.units, verdict.finished), (8, 8), "{verdict}");
+    assert_eq!((verdict.units, verdict.finished), (10, 10), "{verdict}");
     for kind in [FaultKind::Lost, FaultKind::OutOfOrder, FaultKind::Overlap] {
         assert_eq!(verdict.count(kind), 0, "{verdict}");
     }

@@ -136,3 +136,26 @@ fn edit_in(folder: &Path, name: &str) -> Result<()> {
     let text = std::fs::read_to_string(&path)?;
     replace(&path, &format!("{text}# edited\n"))
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_helper_module_is_no_plugin_until_it_registers() -> Result<()> {
+    let helper = |text: &str| Plugin::source("tools", text);
+    let mut world = world().plugin(helper("NAME = 1\n")).start().await?;
+    let notice = "plugins/tools: its file has no registerCallbacks";
+    says(&mut world, notice, 1).await?;
+    world.install(helper("NAME = 'two'\n"))?;
+    says(&mut world, notice, 2).await?;
+    let status = world.status().await?;
+    assert_eq!(plugin(&status, "tools"), &serde_json::Value::Null);
+    let before = happen(world.site());
+    begins(&mut world, "quick", before, 1).await?;
+
+    world.install(journal("tools"))?;
+    shows(&world, "a plugin", |s| is(s, "tools", "running")).await?;
+    let after = happen(world.site());
+    begins(&mut world, "tools", after, 1).await?;
+    for words in ["ERROR", "CRITICAL", "does not load"] {
+        assert_eq!(lines(&world, words), 0, "{words}: {}", world.log());
+    }
+    Ok(())
+}

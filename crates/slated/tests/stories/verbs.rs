@@ -26,8 +26,8 @@ async fn verb(world: &World, arguments: &[&str]) -> Result<Value> {
 
 /// Runs one that is refused with this exit code, in these words.
 async fn refused(world: &World, arguments: &[&str], code: u8, words: &[&str]) -> Result<()> {
-    let error = world.ask("plugin", arguments).await.unwrap_err();
-    let error = format!("{error:#}");
+    let refused = world.ask("plugin", arguments).await.err();
+    let error = format!("{:#}", refused.context("it was not refused")?);
     assert!(error.contains(&format!("exit status: {code}")), "{error}");
     for words in words {
         assert!(error.contains(words), "{words:?} not in {error}");

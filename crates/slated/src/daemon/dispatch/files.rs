@@ -125,12 +125,11 @@ impl Dispatcher {
             return;
         };
         self.leave_to(from, to);
-        let held = row.hold.is_some();
-        // Where it starts is still for a person to choose.
-        let hold = row.hold.filter(|hold| hold.event.is_none());
+        let held = row.hold.as_ref().is_some_and(|hold| hold.event.is_some());
         let row = LaneRow {
             plugin: to.clone(),
-            hold,
+            // No rename chooses where it begins.
+            hold: row.hold.filter(|hold| hold.event.is_none()),
             gone: false,
             moved_to: None,
             ..row
