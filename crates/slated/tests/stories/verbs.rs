@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use slated_model::{Change, HoldRow};
+use slated_store::{Options, Sqlite, Store as _};
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
 use crate::{
@@ -303,5 +305,64 @@ async fn a_state_that_is_not_there_is_not_made_by_a_verb() -> Result<()> {
         refused(&world, &[verb, "quick"], 3, &["there is no state in"]).await?;
     }
     assert!(!world.state().exists());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_person_must_choose_nothing_else_does() -> Result<()> {
+    let mut world = World::builder(SLATED)
+        .conf(|_| {})
+        .plugin(Plugin::journal("far").callback(callback()))
+        .start()
+        .await?;
+    let first = happen(world.site());
+    begins(&mut world, "far", first, 1).await?;
+    assert!(world.terminate().await?.success());
+    // As an import leaves one that stands far behind the others.
+    let store = Sqlite::open(world.state(), &Options::default())?;
+    let mut row = store.snapshot().await?.lanes.remove(0);
+    row.hold = Some(HoldRow {
+        event: None,
+        callback: None,
+        reason: "it is 60000 events behind; a person must choose where it begins".into(),
+    });
+    store.record(vec![Change::Lane(row)]).await?;
+    store.close().await;
+    let missed = happen(world.site());
+    let state = |s: &Value, name: &str| {
+        let plugins = s["plugins"].as_array().into_iter().flatten();
+        let ends = |p: &&Value| p["plugin"].as_str().is_some_and(|p| p.ends_with(name));
+        plugins.into_iter().find(ends).map(|p| p["state"].clone())
+    };
+    let held = |s: &Value, name: &str| state(s, name) == Some("held".into());
+
+    // Not a restart, not an edit, not a new name, and no verb that does not say where.
+    world.restart()?;
+    let loaded = |s: &Value| s["plugins"][0]["pid"].is_u64() && held(s, "far");
+    let status = shows(&world, "loaded, and held", loaded).await?;
+    let why = status["plugins"][0]["why"].to_string();
+    assert!(why.contains("plugin resume far --from latest"), "{why}");
+    let captured = |s: &Value| s["plugins"][0]["lag"] == 1;
+    shows(&world, "the event is in the log", captured).await?;
+    edit(&world, "far")?;
+    let again = |w: &World| Ok(loads(w, "far")?.len() == 3);
+    world.until("the edit was seen", LIMIT, again).await?;
+    let loaded = verb(&world, &["reload", "far"]).await?;
+    assert_eq!(loaded["state"], "held", "{loaded}");
+    for kind in ["py", "json"] {
+        let path = |name: &str| world.folder().join(format!("plugins/{name}.{kind}"));
+        std::fs::rename(path("far"), path("near"))?;
+    }
+    shows(&world, "moved", |s| held(s, "near")).await?;
+    let words = ["a person must choose where it begins", "--from latest"];
+    refused(&world, &["resume", "near"], 2, &words).await?;
+    refused(&world, &["resume", "near", "--from", "failed"], 2, &words).await?;
+    assert_eq!(begun(&world, "far", missed)?, 0);
+
+    // The journal knows it by its first name.
+    let resumed = verb(&world, &["resume", "near", "--from", &missed.to_string()]).await?;
+    assert_eq!(resumed["state"], "running", "{resumed}");
+    begins(&mut world, "far", missed, 1).await?;
+    assert_eq!(begun(&world, "far", first)?, 1);
     Ok(())
 }
