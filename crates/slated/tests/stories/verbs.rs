@@ -366,3 +366,26 @@ async fn where_a_person_must_choose_nothing_else_does() -> Result<()> {
     assert_eq!(begun(&world, "far", first)?, 1);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quarantine_ends_with_a_resume_that_skips_what_kills_it() -> Result<()> {
+    let dies = callback().does(Act::Exit, 1, None);
+    let mut world = world()
+        .plugin(Plugin::journal("dies").callback(dies))
+        .start()
+        .await?;
+    let events: Vec<_> = (0..3).map(|_| happen(world.site())).collect();
+    begins(&mut world, "quick", events[2], 1).await?;
+    let quarantined = |s: &Value| plugin(s, "dies")["state"] == "quarantined";
+    shows(&world, "six deaths", quarantined).await?;
+    let resumed = verb(&world, &["resume", "dies", "--from", "latest"]).await?;
+    assert_eq!(
+        (&resumed["state"], &resumed["lag"]),
+        (&"running".into(), &0.into())
+    );
+    assert_eq!(begun(&world, "dies", events[1])?, 3);
+    assert_eq!(begun(&world, "dies", events[2])?, 0);
+    let skipped = fate(&world, events[2], "plugins/dies").await?;
+    assert_eq!(skipped, "skipped by a person");
+    Ok(())
+}
