@@ -104,7 +104,7 @@ async fn find(config: &Config) -> Result<Option<Process>, CommandError> {
     let answer = client::get::<serde_json::Value>(state, "/api/v1/status").await?;
     let unseen = match answer {
         Answer::Found(status) => status.get("pid").map(ToString::to_string),
-        Answer::NotFound(_) | Answer::NoDaemon => None,
+        Answer::Refused(_) | Answer::NoDaemon => None,
     };
     if unseen.is_some() || matches!(holder, Holder::Unknown) {
         let pid = unseen.map_or_else(String::new, |pid| format!(" (process {pid} there)"));

@@ -69,7 +69,7 @@ impl Begin<'_> {
             let gone = !there.contains(&lane.plugin);
             let why = match &lane.hold {
                 _ if lane.stopped => "stopped by a person".into(),
-                Some(hold) => crate::view::hold(hold),
+                Some(hold) => crate::view::hold(lane.plugin.stem(), hold),
                 None if gone => crate::view::GONE.into(),
                 None => "goes on where it stood".into(),
             };
