@@ -1,11 +1,17 @@
 //! The order between plugins: who waits for whom at an event (ARCHITECTURE.md, "Order").
 //!
-//! One gate serves the three values of `order`. A lane asks it before it sends; the gate is
-//! asked again after every answer and change of state. In this version the only order is
-//! [`Order::Independent`], which never closes; `pipelined` and `serial` come with the
-//! configuration that needs them, behind the same question.
+//! One gate serves the three values of `order`. A lane asks it before it sends an event for the
+//! first time, and shows it the lanes beside itself as [`Peer`]s; the gate keeps nothing of them, so
+//! nothing here can be out of date. It is asked again after every answer and change of state.
+//!
+//! Invariant: a lane waits only for lanes before it in the documented order, and under
+//! [`Order::Serial`] for earlier events of any lane. So there is always one that waits for nobody.
 
-use slated_model::Offset;
+use std::time::Duration;
+
+use slated_model::{Offset, Row};
+
+use crate::time::Mono;
 
 /// The configured order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,30 +19,138 @@ pub enum Order {
     /// Each lane at its own pace.
     #[default]
     Independent,
+    /// For one event the plugins are called in the documented order; different events move
+    /// through different plugins at the same time.
+    Pipelined,
+    /// One event at a time through all plugins, as the Python daemon does.
+    Serial,
 }
 
-/// What a lane in line may do with an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passage {
-    /// Send it.
-    Open,
+/// How lanes heed each other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// The order.
+    pub order: Order,
+    /// How long a lane waits for those before it; also the time after which a call counts for
+    /// nothing any more. `None`: for ever.
+    pub wait: Option<Duration>,
+    /// How many plugins may be called at the same time; 0: all.
+    pub calls: usize,
+}
+
+/// What the gate sees of a lane.
+pub trait Peer {
+    /// Returns the offset after which the lane stands in line; `None` if it does not.
+    fn in_line_from(&self) -> Option<Offset>;
+    /// Tells whether it wants the row, and has not given a first answer to it.
+    fn owes(&self, row: &Row) -> bool;
+    /// Tells whether it owes a row after `from` and before `to`, or has not looked at all of them.
+    fn owes_between(&self, from: Offset, to: Offset) -> bool;
+    /// Returns when the call that is out began: at the last answer, or when it was sent.
+    fn calling_since(&self) -> Option<Mono>;
+    /// Returns since when it waits for its turn to call, if it does.
+    fn wants_call_since(&self) -> Option<Mono>;
+}
+
+/// The lanes beside one, with their places in the dispatcher's list.
+#[derive(Clone, Copy, Default)]
+pub struct Peers<'a> {
+    /// Those before it in the documented order.
+    pub before: &'a [(usize, &'a dyn Peer)],
+    /// Those after it.
+    pub after: &'a [(usize, &'a dyn Peer)],
 }
 
 /// The gate between lanes, one for the daemon.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Gate {
-    order: Order,
+    rules: Rules,
+    begun: bool,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new(Rules::default())
+    }
 }
 
 impl Gate {
-    /// Makes the gate of an order.
-    pub const fn new(order: Order) -> Self {
-        Self { order }
-    }
-    /// Tells what the `lane`-th plugin in the documented order may do with the event at `offset`.
-    pub const fn ask(&self, _lane: usize, _offset: Offset) -> Passage {
-        match self.order {
-            Order::Independent => Passage::Open,
+    /// Makes the gate of some rules. Where there is an order, nobody goes before [`Gate::begin`].
+    pub const fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            begun: matches!(rules.order, Order::Independent),
         }
+    }
+    /// Lets dispatch begin: every plugin is ready, has failed to load, or was waited for in vain.
+    pub const fn begin(&mut self) {
+        self.begun = true;
+    }
+    /// Tells whether dispatch has begun.
+    pub const fn has_begun(&self) -> bool {
+        self.begun
+    }
+    /// Tells whether lanes wait for each other at all.
+    pub const fn orders(&self) -> bool {
+        !matches!(self.rules.order, Order::Independent)
+    }
+    /// Tells whether one event at a time goes through all plugins.
+    pub const fn is_serial(&self) -> bool {
+        matches!(self.rules.order, Order::Serial)
+    }
+    /// Tells whether a lane's step depends on the lanes beside it.
+    pub const fn heeds_peers(&self) -> bool {
+        self.orders() || self.rules.calls > 0
+    }
+    /// Returns the moment at which what began at `since` has been waited for long enough.
+    pub fn patience_ends(&self, since: Mono) -> Option<Mono> {
+        self.rules.wait.map(|wait| since + wait)
+    }
+    /// Tells whether what began at `since` has been waited for long enough.
+    pub fn is_long(&self, now: Mono, since: Mono) -> bool {
+        self.patience_ends(since).is_some_and(|end| now >= end)
+    }
+
+    /// Tells whether a lane must wait at a row for `peer`, which stands before it (`earlier`) or
+    /// after it in the documented order.
+    pub fn holds_up(&self, peer: &dyn Peer, earlier: bool, row: &Row) -> bool {
+        let Some(from) = peer.in_line_from().filter(|_| self.orders()) else {
+            return false;
+        };
+        (earlier && row.offset > from && peer.owes(row))
+            || (self.is_serial() && peer.owes_between(from, row.offset))
+    }
+
+    /// Returns who must give an answer before a lane may send a row, by their places.
+    pub fn waits_for<'a>(&'a self, peers: Peers<'a>, row: &'a Row) -> impl Iterator<Item = usize> {
+        let before = peers.before.iter().map(|(place, peer)| (place, peer, true));
+        let after = peers.after.iter().map(|(place, peer)| (place, peer, false));
+        before
+            .chain(after)
+            .filter(|(_, peer, earlier)| self.holds_up(**peer, *earlier, row))
+            .map(|(place, ..)| *place)
+    }
+
+    /// Tells whether a lane that calls nobody may begin to, among at most `calls`. Whoever waits
+    /// longer goes first; a call that takes too long gives its place back.
+    pub fn may_call(&self, now: Mono, me: &dyn Peer, peers: Peers<'_>) -> bool {
+        if self.rules.calls == 0 {
+            return true;
+        }
+        let mine = me.wants_call_since().unwrap_or(now);
+        let waits = |peer: &dyn Peer, tie: bool| {
+            let theirs = peer.wants_call_since();
+            theirs.is_some_and(|since| since < mine || (tie && since == mine))
+        };
+        let counts = |peer: &dyn Peer, tie: bool| self.occupies(now, peer) || waits(peer, tie);
+        let before = peers.before.iter().filter(|(_, p)| counts(*p, true));
+        let after = peers.after.iter().filter(|(_, p)| counts(*p, false));
+        before.count() + after.count() < self.rules.calls
+    }
+
+    /// Tells whether a lane has a call out that counts.
+    pub fn occupies(&self, now: Mono, peer: &dyn Peer) -> bool {
+        let since = peer.calling_since();
+        since.is_some_and(|since| !self.is_long(now, since))
     }
 }

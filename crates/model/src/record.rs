@@ -42,7 +42,8 @@ pub struct LaneRow {
     pub floor: Option<EventId>,
     /// Ids below the floor that it is owed, ascending.
     pub owed: Vec<EventId>,
-    /// The offset from which it stands in line (ARCHITECTURE.md, "Order").
+    /// The offset after which it stands in line (ARCHITECTURE.md, "Order"), or
+    /// [`LaneRow::OUT_OF_LINE`].
     pub in_line_from: Offset,
     /// Why it waits for a person, if it does.
     pub hold: Option<HoldRow>,
@@ -61,6 +62,9 @@ pub struct LaneRow {
 }
 
 impl LaneRow {
+    /// The place in line of a lane that does not stand there: behind every row.
+    pub const OUT_OF_LINE: Offset = Offset(i64::MAX.unsigned_abs());
+
     /// Makes the lane of a plugin that stands at `cursor` and of which nothing else is known.
     pub const fn new(plugin: PluginId, cursor: Offset) -> Self {
         Self {

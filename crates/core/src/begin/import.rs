@@ -16,6 +16,9 @@ const FAR: u64 = 50_000;
 /// below: that costs a few pages, and it need not be held when it comes back.
 const NEAR: u64 = 5_000;
 
+/// Plugins after it in the order do not wait for one that is so many ids behind the furthest.
+const BEHIND: u64 = 500;
+
 /// A plugin whose file is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present {
@@ -150,6 +153,7 @@ pub fn import(old: &OldState, present: &[Present], new: NewPlugins) -> Import {
                 }),
                 gone: *absent,
                 moved_to: moved.get(&one.plugin).cloned(),
+                in_line_from: reach.in_line_from(*last),
                 ..LaneRow::new(one.plugin.clone(), Offset(0))
             });
         }
@@ -308,6 +312,16 @@ impl Reach {
         ahead.0.saturating_sub(last.0) > FAR
     }
 
+    /// Says from where on others wait for a plugin: not for one that has far to go.
+    fn in_line_from(&self, last: EventId) -> Offset {
+        let ahead = self.furthest.as_ref().map_or(last, |(_, ahead)| *ahead);
+        if ahead.0.saturating_sub(last.0) > BEHIND {
+            LaneRow::OUT_OF_LINE
+        } else {
+            Offset(0)
+        }
+    }
+
     /// Says where the site is read from.
     fn start(&self, found: &[Found], new: NewPlugins) -> Start {
         let (Some(lowest), Some((_, furthest))) = (self.lowest, &self.furthest) else {
@@ -356,12 +370,7 @@ impl Reach {
         } else {
             None
         };
-        let hold = hold.map(|why| {
-            format!(
-                "{why}; choose where it starts: `slated plugin resume {} --from failed|latest|ID`",
-                found.plugin.stem()
-            )
-        });
+        let hold = hold.map(|why| format!("{why}; a person must choose where it begins"));
         At::After {
             last,
             owed: owed(last, missing),

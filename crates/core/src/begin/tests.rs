@@ -177,7 +177,7 @@ fn a_plugin_far_behind_waits_for_a_person_and_is_not_read_for() {
         NewPlugins::Now,
         &[
             "/p/near starts after event 950000, and still gets 7: its own position",
-            "/p/far is held: its own position; event 949999 is 50001 ids behind /p/top; choose where it starts: `slated plugin resume far --from failed|latest|ID`",
+            "/p/far is held: its own position; event 949999 is 50001 ids behind /p/top; a person must choose where it begins",
             "/p/top starts after event 1000000: its own position",
         ],
         &[950_000, 1_000_000],
@@ -205,7 +205,7 @@ fn a_plugin_that_is_gone_keeps_its_place() {
         &[
             "/p/a starts after event 10500: its own position",
             "/p/level starts after event 10500, and still gets 300, once its file is back: its own position",
-            "/p/low is held: its own position; its file is not there, it stood at event 5499, and the log begins after event 5500; choose where it starts: `slated plugin resume low --from failed|latest|ID`",
+            "/p/low is held: its own position; its file is not there, it stood at event 5499, and the log begins after event 5500; a person must choose where it begins",
             "/p/near starts after event 5500, once its file is back: its own position",
         ],
         &[5_500, 10_500],
@@ -240,7 +240,7 @@ fn a_helper_module_holds_nobody_back() {
         NewPlugins::Now,
         &[
             "/p/a starts after event 9500: its own position",
-            "/p/lib is held: its own position; it names no registerCallbacks, it stood at event 20, and the log begins after event 9000; choose where it starts: `slated plugin resume lib --from failed|latest|ID`",
+            "/p/lib is held: its own position; it names no registerCallbacks, it stood at event 20, and the log begins after event 9000; a person must choose where it begins",
             "/p/tool starts after event 9000, if it is a plugin (it names no registerCallbacks): its own position",
         ],
         &[9_000, 9_500],

@@ -49,6 +49,7 @@ impl Lane {
             callback,
             aside: flight.aside,
         };
+        self.calling_since = Some(at.now);
         match reply {
             Reply::Done { us } => {
                 flight.us = flight.us.saturating_add(us);
@@ -59,6 +60,7 @@ impl Lane {
                 let ticket = self.failed(at, &unit, failure, out);
                 self.note_ticket(seq, ticket);
                 if stop {
+                    self.has_answered(unit.offset, unit.aside);
                     self.drop_flights();
                     return;
                 }
@@ -94,6 +96,14 @@ impl Lane {
         let seq = flight.seq;
         let ticket = self.failed(at, &unit, failure, out);
         self.note_ticket(seq, ticket);
+        self.has_answered(unit.offset, unit.aside);
+    }
+
+    /// Notes that there was an answer for every callback of a row that was due.
+    fn has_answered(&mut self, offset: Offset, aside: bool) {
+        if let Some(work) = self.work.get_mut(&offset).filter(|_| !aside) {
+            work.answered = true;
+        }
     }
 
     fn done(&mut self, at: Context<'_>, unit: &Unit, us: u64, out: &mut Vec<Effect>) -> u64 {
@@ -319,6 +329,7 @@ impl Lane {
             self.pace.ran(flight.us);
             if let Some(work) = self.work.get_mut(&flight.offset) {
                 work.sent = false;
+                work.answered = true;
             }
         }
     }

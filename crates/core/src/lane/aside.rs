@@ -8,6 +8,7 @@ use slated_model::{EventId, Row};
 use super::input::Effect;
 use super::trial::Trial;
 use super::{Context, Lane};
+use crate::time::Mono;
 
 /// One unit that is tried again aside.
 #[derive(Debug)]
@@ -44,8 +45,13 @@ impl Aside {
 
 impl Lane {
     /// Sends the attempts whose back-off is over, oldest first.
-    pub(super) fn send_asides(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
-        while self.has_room() {
+    pub(super) fn send_asides(
+        &mut self,
+        at: Context<'_>,
+        wanted: Option<Mono>,
+        out: &mut Vec<Effect>,
+    ) {
+        while self.has_room(at) {
             let due = self
                 .aside
                 .iter()
@@ -57,6 +63,10 @@ impl Lane {
                 return;
             };
             let spec = self.spec(&key.1).map(|c| c.n);
+            let known = self.aside.get(&key).is_some_and(|a| a.row.is_some());
+            if known && !self.may_call(at, wanted) {
+                return;
+            }
             let Some(aside) = self.aside.get_mut(&key) else {
                 return;
             };

@@ -17,6 +17,8 @@ pub enum Input {
     },
     /// Nothing more is sent to the worker; what it was sent may still be answered.
     Retired,
+    /// The plugin's process runs, or does not. One that is replaced by a ready one runs.
+    Running(bool),
     /// A callback ended.
     Answer {
         /// The frame it belongs to.
@@ -149,6 +151,19 @@ pub struct Frame {
     pub row: Arc<Row>,
 }
 
+/// Why a lane leaves the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Its plugin does anything but run, or waits for a person or the site.
+    NotRunning,
+    /// It tries a callback again in place.
+    Retries,
+    /// A call has been out for as long as others wait.
+    LongCall,
+    /// There is no order.
+    NoOrder,
+}
+
 /// Something people should see. `event` and `callback` say where it happened.
 #[derive(Clone, Debug)]
 pub enum Note {
@@ -220,6 +235,17 @@ pub enum Note {
     Skipped {
         /// How many.
         rows: u64,
+    },
+    /// Lanes after this one do not wait for it any more.
+    LeftLine(Leave),
+    /// Lanes after this one wait for it again, from the log's end on.
+    InLine,
+    /// The lane waited long enough, and takes an event before others have.
+    WentAhead {
+        /// The event.
+        event: EventId,
+        /// Whom it did not wait for any longer, by their places.
+        without: Vec<usize>,
     },
     /// An attempt was given up because the plugin no longer has the callback.
     CallbackGone {

@@ -10,6 +10,7 @@
 //! * `trial`: a unit that failed before
 //! * `aside`: attempts beside the lane's order
 //! * `resume`: how it goes on after a hold
+//! * `line`: what lanes wait for in each other; `among`: a step with the others in sight
 //!
 //! Invariant: a unit (event, callback) gets at most one outcome, and once it has one it is never
 //! sent again. Invariant: the cursor stands below every row that has a unit without outcome or
@@ -19,9 +20,11 @@
 //! Not here: which process runs the plugin (`life`), what the failure policy says (`retry`), who
 //! goes first (`order`).
 
+mod among;
 mod answer;
 mod aside;
 mod input;
+mod line;
 mod resume;
 mod send;
 #[cfg(test)]
@@ -32,15 +35,19 @@ mod work;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use slated_model::{Attempt, CallbackId, Change, EventId, HoldRow, LaneRow, Offset, OutcomeRow};
+use slated_model::{
+    Attempt, CallbackId, Change, EventId, HoldRow, LaneRow, Matcher, Offset, OutcomeRow,
+};
 
 use crate::dice::Dice;
-use crate::order::Gate;
+use crate::order::{Gate, Peers};
 use crate::retry::{Policy, SiteHealth};
 use crate::time::Mono;
 
+pub use among::{HasLane, Moment, step};
 use aside::Aside;
-pub use input::{CallbackSpec, Effect, Frame, Input, Note, Reply, Verdict};
+pub use input::{CallbackSpec, Effect, Frame, Input, Leave, Note, Reply, Verdict};
+use line::HeldUp;
 use send::{Flight, Pace};
 use trial::Trial;
 use work::{Finished, Work};
@@ -53,7 +60,7 @@ const READY: usize = 64;
 const PAGE: usize = 500;
 
 /// What surrounds a step: the moment, the wall clock for people, and the other lanes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// The moment.
     pub now: Mono,
@@ -61,8 +68,8 @@ pub struct Context<'a> {
     pub wall_ms: i64,
     /// Who goes first.
     pub gate: &'a Gate,
-    /// The place of this lane in the documented order.
-    pub place: usize,
+    /// The lanes beside this one; none where the gate heeds none.
+    pub peers: Peers<'a>,
     /// How the site looks to the follower.
     pub site: SiteHealth,
 }
@@ -100,8 +107,14 @@ pub struct Lane {
 
     /// The callbacks of the worker that gets the frames; `None` while there is none.
     callbacks: Option<Vec<CallbackSpec>>,
+    /// What they want, known also while one worker is replaced by another.
+    matchers: Vec<Matcher>,
     /// Nothing more is sent to that worker, but it still answers.
     retired: bool,
+    /// The plugin runs, as far as its process goes.
+    running: bool,
+    /// The daemon ends.
+    closed: bool,
     /// Rows up to here were taken from the log.
     read: Offset,
     /// The end of the log as last heard of.
@@ -132,6 +145,15 @@ pub struct Lane {
     aside: BTreeMap<(EventId, CallbackId), Aside>,
     /// The site was down for a callback.
     site_wait: Option<SiteWait>,
+
+    /// When the call that is out began.
+    calling_since: Option<Mono>,
+    /// The call that is out counts among those that may be.
+    occupies: bool,
+    /// Since when it waits until fewer calls are out.
+    wants_call: Option<Mono>,
+    /// What keeps it from sending what it could send.
+    held_up: Option<HeldUp>,
 
     /// The cursor as last recorded, and when.
     flushed: (Offset, Mono),
@@ -167,7 +189,10 @@ impl Lane {
             configured_window: window.max(1),
             dice: Dice::new(seed),
             callbacks: None,
+            matchers: Vec::new(),
             retired: false,
+            running: false,
+            closed: false,
             reading: false,
             work: BTreeMap::new(),
             finished,
@@ -182,6 +207,10 @@ impl Lane {
             in_place: None,
             aside: BTreeMap::new(),
             site_wait: None,
+            calling_since: None,
+            occupies: false,
+            wants_call: None,
+            held_up: None,
         };
         for attempt in attempts {
             let trial = Trial::restored(attempt, now);
@@ -201,6 +230,7 @@ impl Lane {
         match input {
             Input::Ready { callbacks, window } => self.ready(at, callbacks, window, &mut out),
             Input::Retired => self.retired = true,
+            Input::Running(running) => self.running = running,
             Input::Answer { seq, n, reply } => self.answer(at, seq, n, reply, &mut out),
             Input::Gone { verdict } => self.gone(at, verdict, &mut out),
             Input::LogGrew(end) => self.log_end = self.log_end.max(end),
@@ -224,15 +254,18 @@ impl Lane {
             Input::Rows { .. } | Input::Tick => {}
         }
         self.send_what_may(at, &mut out);
+        self.mind_the_call(at);
+        self.mind_the_line(at, &mut out);
         self.flush_cursor(at, &mut out);
         out
     }
 
     /// Returns when the next [`Input::Tick`] is due, if nothing happens before.
-    pub fn wake_at(&self, now: Mono) -> Option<Mono> {
+    pub fn wake_at(&self, now: Mono, gate: &Gate) -> Option<Mono> {
+        let patience = self.patience_ends(now, gate);
         let flush = (self.cursor() > self.flushed.0).then(|| self.flushed.1 + CURSOR_FLUSH);
         if !self.may_send() {
-            return flush;
+            return [flush, patience].into_iter().flatten().min();
         }
         let sends = match self.site_wait.map(|w| w.stage) {
             Some(SiteStage::ForRead) => None,
@@ -250,7 +283,7 @@ impl Lane {
                     .min()
             }
         };
-        [flush, sends].into_iter().flatten().min()
+        [flush, sends, patience].into_iter().flatten().min()
     }
 
     /// Returns the durable part as it stands now.
@@ -347,6 +380,7 @@ impl Lane {
 
     fn close(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
         self.retired = true;
+        self.closed = true;
         let asides = self.aside.values_mut().map(|a| &mut a.trial);
         let trials = self.in_place.iter_mut().chain(asides);
         let changes = trials.filter_map(|trial| {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use slated_model::{CallbackId, Change, Discard, EventId, Offset, Outcome, Row};
 
 use super::input::{CallbackSpec, Effect, Frame, Note};
+use super::line::HeldUp;
 use super::{Context, Lane, PAGE, READY};
-use crate::order::Passage;
+use crate::time::Mono;
 
 /// A frame on its way through the worker.
 #[derive(Debug)]
@@ -58,6 +59,7 @@ impl Lane {
         window: usize,
         out: &mut Vec<Effect>,
     ) {
+        self.matchers = callbacks.iter().map(|c| c.matcher.clone()).collect();
         self.callbacks = Some(callbacks);
         self.window = window.clamp(1, self.configured_window);
         self.retired = false;
@@ -105,6 +107,12 @@ impl Lane {
                 outcome,
             );
             changes.push(Change::Outcome(row));
+            // Should it be registered again before the cursor has passed the event.
+            if attempt.offset > self.cursor() {
+                let finished = self.finished.entry(attempt.event).or_default();
+                finished.offset = Some(attempt.offset);
+                finished.callbacks.push(attempt.callback.clone());
+            }
             out.push(Effect::Tell(Note::CallbackGone {
                 event: attempt.event,
                 callback: attempt.callback,
@@ -115,11 +123,14 @@ impl Lane {
 
     /// Sends what may be sent, and asks the log for more where that runs short.
     pub(super) fn send_what_may(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
+        // Found anew below, if it still is so.
+        let held_up = self.held_up.take();
+        let wanted = self.wants_call.take();
         if !self.may_send() || !self.site_is_back(at) {
             return;
         }
-        self.send_asides(at, out);
-        self.send_in_order(at, out);
+        self.send_asides(at, wanted, out);
+        self.send_in_order(at, wanted, held_up, out);
         let more = !self.reading && self.read < self.log_end;
         // Counted no further than needed: this runs at every answer, and a page is long.
         let ready = || self.work.values().filter(|w| !w.sent).take(READY).count();
@@ -132,23 +143,40 @@ impl Lane {
         }
     }
 
-    pub(super) fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self, at: Context<'_>) -> bool {
+        if at.gate.is_serial() && !self.flights.is_empty() {
+            return false;
+        }
         let window = if self.pace.is_quick() { self.window } else { 1 };
         self.in_flight() < window
     }
 
-    fn send_in_order(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
+    fn send_in_order(
+        &mut self,
+        at: Context<'_>,
+        wanted: Option<Mono>,
+        held_up: Option<HeldUp>,
+        out: &mut Vec<Effect>,
+    ) {
         if self.in_place.as_ref().is_some_and(|t| at.now < t.due) {
             return;
         }
-        while self.has_room() {
+        while self.has_room(at) {
             let Some(work) = self.work.values().find(|w| !w.sent) else {
                 return;
             };
-            let (offset, row) = (work.row.offset, work.row.clone());
-            if at.gate.ask(at.place, offset) != Passage::Open {
+            let (row, first) = (work.row.clone(), !work.answered);
+            // What was answered before waits for nobody: only first tries have an order.
+            if first && !self.is_let_through(at, held_up, &row, out) {
                 return;
             }
+            if !self.may_call(at, wanted) {
+                return;
+            }
+            let Some(work) = self.work.get_mut(&row.offset) else {
+                return;
+            };
+            work.sent = true;
             let open: VecDeque<_> = self
                 .callbacks
                 .iter()
@@ -160,9 +188,6 @@ impl Lane {
                 Some(t) if t.attempt.event == row.event.id => t.attempt.failed + 1,
                 _ => 1,
             };
-            if let Some(work) = self.work.get_mut(&offset) {
-                work.sent = true;
-            }
             self.send(row, open, attempt, false, out);
         }
     }

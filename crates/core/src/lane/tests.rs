@@ -7,9 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use slated_model::{
-    AttributeRule, Cause, Event, Failure, FailureKind, Matcher, Outcome, PluginId, Row,
-};
+use slated_model::{AttributeRule, Cause, Event, Failure, FailureKind, Outcome, PluginId, Row};
 
 use super::*;
 use crate::retry::{OnError, Worth};
@@ -173,14 +171,23 @@ impl World {
         self.begin();
     }
 
-    fn step(&mut self, input: Input) {
-        let at = Context {
+    fn context<'a>(&self, gate: &'a Gate) -> Context<'a> {
+        Context {
             now: self.now,
             wall_ms: 0,
-            gate: &self.gate,
-            place: 0,
+            gate,
+            peers: Peers::default(),
             site: self.site,
-        };
+        }
+    }
+
+    fn wake_at(&self) -> Option<Mono> {
+        self.lane.wake_at(self.now, &self.gate)
+    }
+
+    fn step(&mut self, input: Input) {
+        let gate = self.gate.clone();
+        let at = self.context(&gate);
         for effect in self.lane.step(at, input) {
             match effect {
                 Effect::Send(frame) => self.frames.push(frame),
@@ -315,10 +322,10 @@ fn what_nobody_wants_moves_the_cursor_once_a_second() {
         (w.disk.row.as_ref().unwrap().cursor, w.lane.cursor()),
         (Offset(0), Offset(2000))
     );
-    assert_eq!(w.lane.wake_at(w.now), Some(Mono::from_secs(1)));
+    assert_eq!(w.wake_at(), Some(Mono::from_secs(1)));
     w.pass(Duration::from_secs(1));
     assert_eq!(w.disk.row.as_ref().unwrap().cursor, Offset(2000));
-    assert_eq!(w.lane.wake_at(w.now), None);
+    assert_eq!(w.wake_at(), None);
 }
 
 #[test]

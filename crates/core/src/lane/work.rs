@@ -17,6 +17,8 @@ pub(super) struct Work {
     pub(super) open: Vec<CallbackId>,
     /// A frame with it is under way.
     pub(super) sent: bool,
+    /// There was a first answer to it: other lanes do not wait for it any more.
+    pub(super) answered: bool,
 }
 
 /// Callbacks that have an outcome for an event after the cursor: what is taken again skips them.
@@ -57,6 +59,7 @@ impl Lane {
                         row,
                         open,
                         sent: false,
+                        answered: false,
                     },
                 );
             } else {
@@ -84,7 +87,7 @@ impl Lane {
         }
     }
 
-    fn is_skipped(&self, row: &Row) -> bool {
+    pub(super) fn is_skipped(&self, row: &Row) -> bool {
         let below = self.row.floor.is_some_and(|floor| row.event.id <= floor);
         below && !row.late && self.row.owed.binary_search(&row.event.id).is_err()
     }

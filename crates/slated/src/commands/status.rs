@@ -6,7 +6,7 @@ use owo_colors::{OwoColorize as _, Style};
 use super::common::{ConfigArgs, ago, ask};
 use crate::error::CommandError;
 use crate::out;
-use crate::view::{self, PluginState, PluginView, SiteState, StatusView};
+use crate::view::{self, LineView, PluginState, PluginView, SiteState, StatusView};
 
 /// Show the site, the log and every plugin at a glance
 ///
@@ -110,6 +110,7 @@ pub(crate) fn plugins(plugins: &[PluginView]) {
 fn detail(plugin: &PluginView) {
     let mut lines = Vec::new();
     lines.extend(plugin.why.clone());
+    lines.extend(plugin.line.as_ref().and_then(LineView::says));
     lines.extend(plugin.traceback.as_deref().map(|t| t.trim_end().to_owned()));
     for retry in &plugin.retries {
         let how = if retry.aside { "aside" } else { "in place" };

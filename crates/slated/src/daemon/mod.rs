@@ -354,15 +354,12 @@ pub(crate) fn idle_keys(config: &Config) -> Vec<(&str, &Origin)> {
 }
 
 /// Keys that do nothing yet.
-const IDLE: [&str; 12] = [
+const IDLE: [&str; 9] = [
     // slated paces its own attempts.
     "daemon.*",
     "site.settle",
     "state.keep_events",
     "state.alarm_size",
-    "plugins.order",
-    "plugins.order_wait",
-    "plugins.concurrent_callbacks",
     "defaults.memory_limit",
     "defaults.recycle_after",
     "mail.*",

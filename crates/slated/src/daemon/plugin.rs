@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use slated_config::PluginSettings;
-use slated_core::lane::{self, CallbackSpec, Lane, Note};
+use slated_core::lane::{self, CallbackSpec, HasLane, Lane, Note};
 use slated_core::life::{self, Generation, Life};
 use slated_core::{Mono, retry};
 use slated_host::Handle;
@@ -25,6 +25,10 @@ pub(crate) struct Plugin {
     pub(crate) text: Text,
     pub(crate) settings: PluginSettings,
     pub(crate) life: Life,
+    /// Its process runs, as the lane was last told.
+    pub(crate) runs: bool,
+    /// A process has loaded it, or could not.
+    pub(crate) tried: bool,
     /// `None` until its place in the log is known.
     pub(crate) lane: Option<Lane>,
     /// From when a good read of the site gives it its place.
@@ -44,6 +48,15 @@ pub(crate) struct Plugin {
     pub(crate) failed: u64,
     /// What was sent and not answered in full, by frame; kept for the timing log alone.
     pub(crate) timed: BTreeMap<u64, Arc<Row>>,
+}
+
+impl HasLane for Plugin {
+    fn lane(&self) -> Option<&Lane> {
+        self.lane.as_ref()
+    }
+    fn lane_mut(&mut self) -> &mut Option<Lane> {
+        &mut self.lane
+    }
 }
 
 /// One process of a plugin.
@@ -105,6 +118,8 @@ impl Plugin {
             file,
             text: Text::default(),
             life: Life::new(broken_edit, reload, seed),
+            runs: false,
+            tried: false,
             settings,
             lane: None,
             seen_at: now,
@@ -320,6 +335,13 @@ impl Plugin {
             }
             Note::Resumed => Fact::PluginResumed { plugin },
             Note::Skipped { rows } => Fact::PluginSkipped { plugin, rows },
+            Note::LeftLine(why) => Fact::LeftLine { plugin, why },
+            Note::InLine => Fact::InLine { plugin },
+            Note::WentAhead { event, .. } => Fact::WentAhead {
+                plugin,
+                event,
+                without: Vec::new(),
+            },
             Note::CallbackGone { event, callback } => Fact::AttemptDropped {
                 plugin,
                 callback,

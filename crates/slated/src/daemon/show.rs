@@ -40,6 +40,7 @@ impl PluginView {
                     stop_on_error: c.stop_on_error,
                 })
                 .collect(),
+            line: None,
             done: plugin.done,
             failed: plugin.failed,
             last: plugin.last.clone(),

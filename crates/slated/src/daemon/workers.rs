@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use secrecy::ExposeSecret as _;
-use slated_config::{Config, Level, NewPlugins, PluginSettings, Secrets};
+use slated_config::{Config, Level, NewPlugins, OrderWait, PluginSettings, Secrets};
 use slated_core::lane::Frame;
+use slated_core::order::{Order, Rules};
 use slated_host::wire::{self, EventFrame, LoadFailed, LoadPhase};
 use slated_host::{
     CallLimits, Environment, Handle, Interpreter, Report, SendError, Spawn, WorkerCode, WorkerId,
@@ -98,11 +99,29 @@ impl Workers {
     /// Returns the lane of a plugin that has none on record (ARCHITECTURE.md, "Where a lane starts").
     pub(crate) fn first_lane(&self, plugin: &PluginId, end: Offset, head: EventId) -> LaneRow {
         match self.config.state.new_plugins {
-            NewPlugins::Id(id) => lane_from(plugin.clone(), id),
+            NewPlugins::Id(id) => lane_from(plugin.clone(), id, end),
             NewPlugins::Now | NewPlugins::Ago(_) => LaneRow {
                 floor: Some(head),
+                in_line_from: end,
                 ..LaneRow::new(plugin.clone(), end)
             },
+        }
+    }
+
+    /// Returns how plugins heed each other.
+    pub(crate) fn rules(&self) -> Rules {
+        let plugins = &self.config.plugins;
+        Rules {
+            order: match plugins.order {
+                slated_config::Order::Independent => Order::Independent,
+                slated_config::Order::Pipelined => Order::Pipelined,
+                slated_config::Order::Serial => Order::Serial,
+            },
+            wait: match plugins.order_wait {
+                OrderWait::For(wait) => Some(wait),
+                OrderWait::Forever => None,
+            },
+            calls: usize::try_from(plugins.concurrent_callbacks).unwrap_or(usize::MAX),
         }
     }
 

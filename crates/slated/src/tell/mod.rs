@@ -15,6 +15,7 @@ mod words;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use slated_core::lane::Leave;
 use slated_model::{CallbackId, Event, EventId, Failure, HoldRow, PluginId};
 use tokio::sync::broadcast;
 
@@ -135,6 +136,18 @@ pub(crate) enum Fact {
     PluginStopped { plugin: PluginId },
     /// A person let a plugin skip rows of the log.
     PluginSkipped { plugin: PluginId, rows: u64 },
+    /// Those after it in the order do not wait for a plugin any more.
+    LeftLine { plugin: PluginId, why: Leave },
+    /// They wait for it again.
+    InLine { plugin: PluginId },
+    /// A plugin waited long enough, and takes an event before others have.
+    WentAhead {
+        plugin: PluginId,
+        event: EventId,
+        without: Vec<PluginId>,
+    },
+    /// Dispatch begins, and some plugins are not ready.
+    BeginsWithout { plugins: Vec<PluginId> },
     /// An attempt was given up, because the plugin no longer has the callback.
     AttemptDropped {
         plugin: PluginId,
@@ -245,10 +258,19 @@ impl Fact {
             | Self::CallbackRetried { .. }
             | Self::LaneAwaitsSite { .. }
             | Self::AttemptDropped { .. }
-            | Self::CallbackSlow { .. } => record::WARNING,
-            Self::EventSeen { .. } | Self::Dispatched { .. } | Self::CallbackDone { .. } => {
-                record::DEBUG
+            | Self::WentAhead { .. }
+            | Self::BeginsWithout { .. }
+            | Self::LeftLine {
+                why: Leave::LongCall,
+                ..
             }
+            | Self::CallbackSlow { .. } => record::WARNING,
+            // Whatever else takes a plugin out of the line is told by itself.
+            Self::EventSeen { .. }
+            | Self::Dispatched { .. }
+            | Self::CallbackDone { .. }
+            | Self::LeftLine { .. }
+            | Self::InLine { .. } => record::DEBUG,
             Self::PluginLog { level, .. } => *level,
             _ => record::INFO,
         }
@@ -328,8 +350,11 @@ impl Fact {
             | Self::PluginResumed { plugin }
             | Self::PluginStopped { plugin }
             | Self::PluginSkipped { plugin, .. }
+            | Self::LeftLine { plugin, .. }
+            | Self::InLine { plugin }
             | Self::PluginPrinted { plugin, .. }
             | Self::PluginPlaced { plugin, .. } => (Some(plugin), None, None),
+            Self::WentAhead { plugin, event, .. } => (Some(plugin), None, Some(*event)),
             Self::EventSeen { event, .. } => (None, None, Some(event.id)),
             Self::RowUnreadable { event } => (None, None, Some(*event)),
             Self::SiteRead { .. }
@@ -337,6 +362,7 @@ impl Fact {
             | Self::AnchorLost { .. }
             | Self::FolderUnreadable { .. }
             | Self::FolderReadable { .. }
+            | Self::BeginsWithout { .. }
             | Self::Stopping { .. }
             | Self::StateFailed { .. } => (None, None, None),
         }

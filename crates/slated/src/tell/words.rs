@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use slated_core::lane::Leave;
+use slated_model::PluginId;
+
 use super::Fact;
 
 /// A text of several lines, below the sentence it belongs to; nothing if there is none.
@@ -13,6 +16,18 @@ impl fmt::Display for Below<'_> {
             "" => Ok(()),
             text => write!(f, "\n{text}"),
         }
+    }
+}
+
+/// Names, with commas between them.
+struct List<'a>(&'a [PluginId]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, name) in self.0.iter().enumerate() {
+            write!(f, "{}{name}", if i == 0 { "" } else { ", " })?;
+        }
+        Ok(())
     }
 }
 
@@ -226,6 +241,37 @@ impl fmt::Display for Fact {
                 let s = if *rows == 1 { "" } else { "s" };
                 write!(f, "{plugin}: skips {rows} event{s}, as a person chose.")
             }
+            Self::LeftLine {
+                plugin,
+                why: Leave::LongCall,
+            } => write!(
+                f,
+                "{plugin}: a call takes longer than `order_wait`; other plugins do not wait for it until it has caught up."
+            ),
+            Self::LeftLine { plugin, .. } => write!(
+                f,
+                "{plugin}: other plugins do not wait for it until it has caught up."
+            ),
+            Self::InLine { plugin } => {
+                write!(
+                    f,
+                    "{plugin}: has caught up; other plugins wait for it again."
+                )
+            }
+            Self::WentAhead {
+                plugin,
+                event,
+                without,
+            } => write!(
+                f,
+                "{plugin}: takes event {event} before {}: it waited for `order_wait`.",
+                List(without)
+            ),
+            Self::BeginsWithout { plugins } => write!(
+                f,
+                "Events are handed out from now on, though after 30 s not every plugin is loaded: {}.",
+                List(plugins)
+            ),
             Self::AttemptDropped {
                 plugin,
                 callback,

@@ -175,11 +175,37 @@ pub(crate) struct PluginView {
     /// Units that failed and will be tried again.
     pub(crate) retries: Vec<RetryView>,
     pub(crate) callbacks: Vec<CallbackView>,
+    /// Its place among the others; absent where there is no order, or no daemon.
+    #[serde(default)]
+    pub(crate) line: Option<LineView>,
     /// Outcomes since the daemon's start.
     pub(crate) done: u64,
     pub(crate) failed: u64,
     pub(crate) last: Option<LastView>,
     pub(crate) last_error: Option<ErrorView>,
+}
+
+/// Where a plugin stands among the others (`plugins.order`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LineView {
+    /// Those after it wait for it.
+    pub(crate) in_line: bool,
+    /// The event at which it waits for others.
+    pub(crate) at: Option<EventId>,
+    /// Whose answer it waits for; absent while it waits for all to load.
+    pub(crate) waits_for: Option<PluginId>,
+}
+
+impl LineView {
+    /// Says in a line what is not as usual.
+    pub(crate) fn says(&self) -> Option<String> {
+        let waits = self.at.map(|at| match &self.waits_for {
+            Some(other) => format!("waits for {other} at event {at}"),
+            None => format!("waits at event {at} until all plugins are loaded"),
+        });
+        let out = "is behind: plugins after it do not wait for it until it has caught up";
+        waits.or_else(|| (!self.in_line).then(|| out.into()))
+    }
 }
 
 /// A callback as it is registered now.

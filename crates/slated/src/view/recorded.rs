@@ -44,6 +44,7 @@ impl PluginView {
             lag: Some(lane.cursor.until(end)),
             in_flight: 0,
             retries: own.map(RetryView::of).collect(),
+            line: None,
             callbacks: Vec::new(),
             done: 0,
             failed: 0,

@@ -46,7 +46,10 @@ impl Begin<'_> {
             }
             With::Chosen(Chosen::Id(id)) => {
                 let told = format!("Every plugin starts with event {id}.");
-                let lanes = self.present.iter().map(|p| lane_from(p.plugin.clone(), id));
+                let lanes = self
+                    .present
+                    .iter()
+                    .map(|p| lane_from(p.plugin.clone(), id, Offset(0)));
                 let at = At::After {
                     last: id.prev(),
                     owed: Vec::new(),
@@ -107,10 +110,13 @@ impl First {
     }
 }
 
-/// Returns the lane of a plugin that begins with an event, wherever the log begins.
-pub(crate) fn lane_from(plugin: PluginId, id: EventId) -> LaneRow {
+/// Returns the lane of a plugin that begins with an event, wherever the log begins. Where the log
+/// holds rows already others are ahead, and do not wait for it until it has caught up.
+pub(crate) fn lane_from(plugin: PluginId, id: EventId, end: Offset) -> LaneRow {
+    let behind = end > Offset(0);
     LaneRow {
         floor: Some(id.prev()),
+        in_line_from: if behind { LaneRow::OUT_OF_LINE } else { end },
         ..LaneRow::new(plugin, Offset(0))
     }
 }

@@ -187,12 +187,9 @@ impl Dispatcher {
         let (file, settings) = self.workers.settings(id);
         self.plugins
             .push(Plugin::new(id.clone(), file, settings, seed(), now));
-        let mut ranked: Vec<_> = (0..self.plugins.len()).collect();
-        ranked.sort_by_key(|place| self.workers.rank(&self.plugins[*place].id));
-        self.line = vec![0; ranked.len()];
-        for (rank, place) in ranked.into_iter().enumerate() {
-            self.line[place] = rank;
-        }
+        self.order = (0..self.plugins.len()).collect();
+        let rank = |place: &Place| self.workers.rank(&self.plugins[*place].id);
+        self.order.sort_by_cached_key(rank);
         self.plugins.len() - 1
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use slated_core::Mono;
-use slated_core::lane::{self, Context, Lane};
+use slated_core::lane::{self, Lane, Moment};
 use slated_core::retry::SiteHealth;
 use slated_model::{Attempt, Change, EventId, Failure, LaneRow, Offset, OutcomeRow, Row};
 
@@ -70,6 +70,8 @@ impl Dispatcher {
             seed(),
         ));
         self.feed(place, lane::Input::LogGrew(self.tail.end()));
+        let running = self.plugins[place].runs;
+        self.feed(place, lane::Input::Running(running));
         let used = self.plugins[place].used;
         let loaded = used.and_then(|g| self.plugins[place].workers.get(&g)?.loaded.clone());
         if let Some(loaded) = loaded {
@@ -104,18 +106,22 @@ impl Dispatcher {
             } else {
                 SiteHealth::WellFor(now.since(self.site.good_since))
             };
-            let at = Context {
+            let moment = Moment {
                 now,
                 wall_ms: wall_ms(),
-                gate: &self.gate,
-                place: self.line[place],
                 site,
             };
-            let Some(lane) = &mut self.plugins[place].lane else {
-                continue;
-            };
-            let effects = lane.step(at, input);
+            let (effects, freed) = lane::step(
+                &mut self.plugins,
+                &self.order,
+                &self.gate,
+                moment,
+                place,
+                input,
+            );
             self.perform(place, effects);
+            let freed = freed.into_iter().map(|place| (place, lane::Input::Tick));
+            self.todo.extend(freed);
         }
     }
 
@@ -127,6 +133,9 @@ impl Dispatcher {
                 lane::Effect::Recall { event } => self.recall(place, event),
                 lane::Effect::Record { ticket, changes } => {
                     self.journal.add(place, ticket, changes);
+                }
+                lane::Effect::Tell(lane::Note::WentAhead { event, without }) => {
+                    self.went_ahead(place, event, &without);
                 }
                 lane::Effect::Tell(note) => {
                     let fact = self.plugins[place].hear(note);

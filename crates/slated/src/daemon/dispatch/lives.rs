@@ -11,7 +11,9 @@ use crate::tell::Fact;
 impl Dispatcher {
     pub(super) fn live(&mut self, place: Place, input: life::Input) {
         let now = self.clock.now();
-        for effect in self.plugins[place].life.step(now, input) {
+        let effects = self.plugins[place].life.step(now, input);
+        self.note_running(place);
+        for effect in effects {
             match effect {
                 life::Effect::Start(generation) => self.start(place, generation),
                 life::Effect::Retire(generation) => {
@@ -56,6 +58,7 @@ impl Dispatcher {
                 message,
             });
             self.by_worker.remove(&id);
+            self.plugins[place].tried = true;
             self.live(
                 place,
                 life::Input::LoadFailed {

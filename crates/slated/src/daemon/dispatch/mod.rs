@@ -9,6 +9,7 @@
 
 mod files;
 mod lanes;
+mod line;
 mod lives;
 mod people;
 mod reports;
@@ -43,6 +44,9 @@ pub(crate) use people::{resume_on_record, stop_on_record};
 const CLEAN_STOP: Duration = Duration::from_secs(30);
 /// How long a replaced process may take to finish what it was sent (config.md).
 const REPLACED: Duration = Duration::from_mins(1);
+/// How long plugins may take to load before those that have begin without them, where there is an
+/// order.
+const BEGIN: Duration = Duration::from_secs(30);
 /// How long a full disk is left alone before the next try.
 const DISK_WAIT: Duration = Duration::from_secs(2);
 /// Messages handled before the journal and the timers are looked at.
@@ -56,8 +60,8 @@ pub(crate) struct Dispatcher {
     workers: Workers,
     back: mpsc::Sender<Message>,
     plugins: Vec<Plugin>,
-    /// The place of each in the documented order.
-    line: Vec<usize>,
+    /// Their places in the documented order.
+    order: Vec<Place>,
     by_worker: BTreeMap<WorkerId, (Place, Generation)>,
     journal: Journal,
     tail: Tail,
@@ -65,6 +69,10 @@ pub(crate) struct Dispatcher {
     /// The offset before the oldest row kept.
     log_start: Offset,
     gate: Gate,
+    /// When dispatch begins at the latest, whatever plugins are not ready.
+    begins_by: Mono,
+    /// The plugins' files were looked at.
+    listed: bool,
     site: Site,
     stopping: Option<Mono>,
     /// What stands on record of plugins that were not seen yet.
@@ -115,6 +123,7 @@ impl Dispatcher {
                 .collect();
             recorded.insert(row.plugin.clone(), (row.clone(), attempts, ahead));
         }
+        let rules = workers.rules();
         Self {
             clock,
             store,
@@ -122,13 +131,15 @@ impl Dispatcher {
             workers,
             back,
             plugins: Vec::new(),
-            line: Vec::new(),
+            order: Vec::new(),
             by_worker: BTreeMap::new(),
             journal: Journal::default(),
             tail: Tail::new(snapshot.log.end),
             pages: Pages::default(),
             log_start: snapshot.log.start,
-            gate: Gate::default(),
+            gate: Gate::new(rules),
+            begins_by: clock.now() + BEGIN,
+            listed: false,
             site: Site {
                 down: true,
                 good_since: Mono::ZERO,
@@ -165,6 +176,7 @@ impl Dispatcher {
                 self.take(message)?;
             }
             self.tick(wake);
+            self.begin_when_ready();
             self.write();
             self.answer_waits();
             if self.has_stopped() {
@@ -186,7 +198,12 @@ impl Dispatcher {
                 self.feed(place, lane::Input::Recalled { event, row: row? });
             }
             Message::Recorded(result) => self.recorded(result)?,
-            Message::Files(changes) => changes.into_iter().for_each(|c| self.file(c)),
+            Message::Files(changes) => {
+                for change in changes {
+                    self.file(change);
+                }
+                self.listed = true;
+            }
             Message::Ask(question) => self.answer(question),
         }
         Ok(())
@@ -197,10 +214,12 @@ impl Dispatcher {
         let lanes = self
             .plugins
             .iter()
-            .filter_map(|p| p.lane.as_ref()?.wake_at(now));
+            .filter_map(|p| p.lane.as_ref()?.wake_at(now, &self.gate));
         let lives = self.plugins.iter().filter_map(|p| p.life.wake_at());
+        let begins = (!self.gate.has_begun()).then_some(self.begins_by);
         lanes
             .chain(lives)
+            .chain(begins)
             // Past the limit only the journal is waited for, and it tells by a message.
             .chain(self.stopping.filter(|limit| *limit > now))
             .min()
@@ -265,11 +284,12 @@ impl Dispatcher {
             .filter(|p| p.lane.as_ref().is_some_and(Lane::is_busy))
             .count();
         self.teller.tell(Fact::Stopping { busy });
-        for place in 0..self.plugins.len() {
-            self.live(place, life::Input::Stop);
-        }
+        // First, so that each lane stays in line as it is.
         for place in 0..self.plugins.len() {
             self.feed(place, lane::Input::Close);
+        }
+        for place in 0..self.plugins.len() {
+            self.live(place, life::Input::Stop);
         }
     }
 

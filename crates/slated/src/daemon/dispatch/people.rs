@@ -81,9 +81,10 @@ impl Dispatcher {
     pub(super) fn views(&self) -> Vec<PluginView> {
         let end = self.tail.end();
         let away = |row: &LaneRow| row.moved_to.is_some();
-        let live = self.plugins.iter().filter(|p| {
-            let lane = p.lane.as_ref();
-            !p.helper && !lane.is_some_and(|l| away(l.record_row()))
+        let live = (0..self.plugins.len()).filter(|place| {
+            let plugin = &self.plugins[*place];
+            let lane = plugin.lane.as_ref();
+            !plugin.helper && !lane.is_some_and(|l| away(l.record_row()))
         });
         let absent = self.recorded.values().filter(|(row, ..)| !away(row));
         let absent = absent.map(|(row, attempts, _)| {
@@ -94,7 +95,7 @@ impl Dispatcher {
             }
             view
         });
-        let mut views: Vec<_> = live.map(|p| PluginView::of(p, end)).chain(absent).collect();
+        let mut views: Vec<_> = live.map(|place| self.view(place)).chain(absent).collect();
         views.sort_by_cached_key(|view| self.workers.rank(&view.plugin));
         views
     }

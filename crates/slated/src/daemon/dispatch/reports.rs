@@ -111,6 +111,7 @@ impl Dispatcher {
 
     pub(super) fn ready(&mut self, place: Place, generation: Generation, loaded: Loaded) {
         let plugin = &mut self.plugins[place];
+        plugin.tried = true;
         let Some(worker) = plugin.workers.get_mut(&generation) else {
             return;
         };
@@ -130,6 +131,7 @@ impl Dispatcher {
         generation: Generation,
         failed: &LoadFailed,
     ) {
+        self.plugins[place].tried = true;
         let network = failed.cause.is_some();
         let helper = failed.phase == LoadPhase::NoRegister && self.plugins[place].used.is_none();
         self.live(
@@ -199,6 +201,7 @@ impl Dispatcher {
         self.journal.note(Change::WorkerGone { pid: exit.pid });
         let plugin = &mut self.plugins[place];
         plugin.workers.remove(&generation);
+        plugin.tried = true;
         let ours = exit.expected || plugin.life.is_leaving(generation);
         if !ours {
             let end = exit.failure().summary();

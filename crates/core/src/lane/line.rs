@@ -1,0 +1,166 @@
+//! The lane in line: what others may wait for, and what it waits for itself
+//! (ARCHITECTURE.md, "Order").
+//!
+//! Invariant: work still to do takes no lane out of the line. Invariant: one that left is back when
+//! its cursor reaches the log's end, from there on.
+
+use slated_model::{Change, LaneRow, Offset, Row};
+
+use super::input::{Effect, Leave, Note};
+use super::{Context, Lane};
+use crate::order::{Gate, Peer};
+use crate::time::Mono;
+
+/// What keeps a lane from sending an event that it could send by itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeldUp {
+    offset: Offset,
+    since: Mono,
+    /// The lane whose answer is waited for, by its place; `None`: dispatch has not begun.
+    by: Option<usize>,
+}
+
+impl Peer for Lane {
+    fn in_line_from(&self) -> Option<Offset> {
+        let from = self.row.in_line_from;
+        (from < LaneRow::OUT_OF_LINE).then_some(from)
+    }
+    fn owes(&self, row: &Row) -> bool {
+        if row.offset <= self.read {
+            return self.work.get(&row.offset).is_some_and(|w| !w.answered);
+        }
+        let head = &row.event.head;
+        let (kind, attribute) = (head.event_type.as_deref(), head.attribute_name.as_deref());
+        // What is matched is what its worker asks for now, or asked for until it is replaced.
+        row.event.is_readable()
+            && !self.is_skipped(row)
+            && self.matchers.iter().any(|m| m.matches(kind, attribute))
+    }
+    fn owes_between(&self, from: Offset, to: Offset) -> bool {
+        let unread = self.read.max(from).next() < to;
+        let mut taken = self.work.iter().skip_while(|(offset, _)| **offset <= from);
+        unread || taken.any(|(offset, work)| *offset < to && !work.answered)
+    }
+    fn calling_since(&self) -> Option<Mono> {
+        self.calling_since
+    }
+    fn wants_call_since(&self) -> Option<Mono> {
+        self.wants_call
+    }
+}
+
+impl Lane {
+    /// Tells whether the lane's first try of a row may be sent now, as far as other lanes go.
+    pub(super) fn is_let_through(
+        &mut self,
+        at: Context<'_>,
+        before: Option<HeldUp>,
+        row: &Row,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let since = before
+            .filter(|held| held.offset == row.offset && held.by.is_some())
+            .map_or(at.now, |held| held.since);
+        let held_up = |by| HeldUp {
+            offset: row.offset,
+            since,
+            by,
+        };
+        if !at.gate.has_begun() {
+            self.held_up = Some(held_up(None));
+            return false;
+        }
+        let Some(first) = at.gate.waits_for(at.peers, row).next() else {
+            return true;
+        };
+        if !at.gate.is_long(at.now, since) {
+            self.held_up = Some(held_up(Some(first)));
+            return false;
+        }
+        out.push(Effect::Tell(Note::WentAhead {
+            event: row.event.id,
+            without: at.gate.waits_for(at.peers, row).collect(),
+        }));
+        true
+    }
+
+    /// Tells whether the lane may begin a call, among as many as may be out at the same time.
+    pub(super) fn may_call(&mut self, at: Context<'_>, wanted: Option<Mono>) -> bool {
+        let calls = self
+            .calling_since
+            .is_some_and(|s| !at.gate.is_long(at.now, s));
+        self.wants_call = wanted;
+        let may = calls || at.gate.may_call(at.now, &*self, at.peers);
+        self.wants_call = (!may).then(|| wanted.unwrap_or(at.now));
+        may
+    }
+
+    /// Leaves the line or comes back to it, where it is time to.
+    pub(super) fn mind_the_line(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
+        // A stop of the daemon finds and leaves everybody where they stand.
+        if self.closed || !at.gate.has_begun() {
+            return;
+        }
+        let why = self.unfit_for_line(at);
+        let (from, note) = match (self.in_line_from(), why) {
+            (Some(_), Some(why)) => (LaneRow::OUT_OF_LINE, Note::LeftLine(why)),
+            (None, None) if self.cursor() >= self.log_end => (self.log_end, Note::InLine),
+            _ => return,
+        };
+        self.row.in_line_from = from;
+        self.record(vec![Change::Lane(self.row())], out);
+        if why != Some(Leave::NoOrder) {
+            out.push(Effect::Tell(note));
+        }
+    }
+
+    fn unfit_for_line(&self, at: Context<'_>) -> Option<Leave> {
+        let long = |since| at.gate.is_long(at.now, since);
+        if !at.gate.orders() {
+            Some(Leave::NoOrder)
+        } else if !self.running || self.row.hold.is_some() || self.awaits_site() {
+            Some(Leave::NotRunning)
+        } else if self.in_place.is_some() {
+            Some(Leave::Retries)
+        } else if self.calling_since.is_some_and(long) {
+            Some(Leave::LongCall)
+        } else {
+            None
+        }
+    }
+
+    /// Keeps the time of the call that is out, and whether it counts among those that may be.
+    pub(super) fn mind_the_call(&mut self, at: Context<'_>) {
+        if self.flights.is_empty() {
+            self.calling_since = None;
+        } else {
+            self.calling_since.get_or_insert(at.now);
+        }
+        self.occupies = at.gate.occupies(at.now, self);
+    }
+
+    /// Returns the place of the lane whose answer this one waits for.
+    pub fn held_up_by(&self) -> Option<usize> {
+        self.held_up.and_then(|held| held.by)
+    }
+    /// Returns the row at which it waits for others.
+    pub fn held_up_at(&self) -> Option<&Row> {
+        let held = self.held_up?;
+        self.work.get(&held.offset).map(|w| &*w.row)
+    }
+    /// Tells whether it has a call out that counts among those that may be out at a time.
+    pub const fn occupies(&self) -> bool {
+        self.occupies
+    }
+    /// Tells whether it waits until fewer calls are out.
+    pub const fn wants_call(&self) -> bool {
+        self.wants_call.is_some()
+    }
+    /// Returns when the lane has waited, or been waited for, long enough.
+    pub(super) fn patience_ends(&self, now: Mono, gate: &Gate) -> Option<Mono> {
+        let waits = self.held_up.filter(|h| h.by.is_some()).map(|h| h.since);
+        let moments = [waits, self.calling_since].into_iter().flatten();
+        let ends = moments.filter_map(|since| gate.patience_ends(since));
+        ends.filter(|end| *end > now).min()
+    }
+}
