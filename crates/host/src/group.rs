@@ -1,6 +1,30 @@
 //! The process group of a worker: signals, and what the system knows about a process.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+/// The groups somebody is in charge of, by their leaders.
+///
+/// Locked for a single insertion or removal, never while anything is waited for: the end of the
+/// process needs it.
+static LIVING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn living() -> MutexGuard<'static, BTreeSet<u32>> {
+    LIVING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kills the process groups of all workers of this process, which is about to end.
+///
+/// A worker whose pipe hangs up ends itself, but not while a callback holds Python's lock in C
+/// code, which may be for ever. What begins to start meanwhile has no callback yet, and sees its
+/// pipe hang up.
+pub fn kill_all() {
+    for pid in living().iter() {
+        signal_group(*pid, Signal::KILL);
+    }
+}
 
 /// A process that leads its own group. Dropping it kills the group.
 #[derive(Debug)]
@@ -11,7 +35,8 @@ pub(crate) struct Group {
 
 impl Group {
     /// Takes charge of the group that `pid` leads.
-    pub(crate) const fn new(pid: u32) -> Self {
+    pub(crate) fn new(pid: u32) -> Self {
+        living().insert(pid);
         Self { pid, armed: true }
     }
     /// Sends a signal to the leader alone.
@@ -26,8 +51,9 @@ impl Group {
         signal_group(self.pid, signal);
     }
     /// Leaves what remains of the group alone from now on.
-    pub(crate) const fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         self.armed = false;
+        living().remove(&self.pid);
     }
 }
 
@@ -35,6 +61,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         if self.armed {
             self.signal(Signal::KILL);
+            self.release();
         }
     }
 }

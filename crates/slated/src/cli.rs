@@ -67,6 +67,8 @@ pub(crate) fn run() -> Result<(), CommandError> {
     });
     // What is still blocked (a read of a terminal, a slow disk) must not keep us.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    // Nor may workers go on, where a store that failed, or an overrun stop, left some.
+    slated_host::kill_all();
     result
 }
 

@@ -10,6 +10,7 @@ mod clock;
 mod commands;
 mod daemon;
 mod detach;
+mod end;
 mod error;
 mod out;
 mod pid_file;

@@ -8,6 +8,7 @@ use std::io::Write as _;
 
 use comfy_table::{Table, presets};
 
+use crate::end;
 use crate::error::CommandError;
 
 /// What a shell reports for a command that a broken pipe ended.
@@ -15,12 +16,11 @@ const BROKEN_PIPE: i32 = 128 + 13;
 
 /// Prints a line of data. A reader that has gone away ends the process as a broken pipe ends any
 /// command.
-#[expect(clippy::exit, reason = "nobody reads what would be printed")]
 pub(crate) fn line(line: impl Display) {
     let mut stdout = anstream::stdout();
     let result = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
     if result.is_err_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
-        std::process::exit(BROKEN_PIPE);
+        end::at_once(BROKEN_PIPE);
     }
 }
 

@@ -6,6 +6,7 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::end;
 use crate::error::CommandError;
 
 /// SIGTERM, Ctrl-C and SIGUSR1, from the moment it is made.
@@ -41,7 +42,7 @@ impl Signals {
             stop.cancel();
             loop {
                 if let Some(signal) = self.next().await {
-                    at_once(signal);
+                    end::at_once(128 + signal);
                 }
             }
         });
@@ -58,11 +59,4 @@ pub(crate) fn on_hangup(act: impl Fn() + Send + 'static) -> Result<(), CommandEr
         }
     });
     Ok(())
-}
-
-/// Ends without waiting. Workers see their pipe hang up and end themselves; what they had not
-/// answered counts as not done.
-#[expect(clippy::exit, reason = "a person who asks twice wants no further word")]
-fn at_once(signal: i32) {
-    std::process::exit(128 + signal)
 }

@@ -7,6 +7,7 @@ so that lines of many processes never mix and their order is the order of what h
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -119,6 +120,8 @@ def misbehave(act):
     if act == "spin":
         while True:
             pass
+    if act == "clutch":
+        re.match(r"(a+)+$", "a" * 60 + "b")
     raise AssertionError("no such act: %s" % act)
 
 

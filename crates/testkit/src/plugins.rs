@@ -70,6 +70,9 @@ pub enum Act {
     Hang,
     /// It computes for ever.
     Spin,
+    /// It computes for ever in C code and never lets go of Python's lock: no other thread of its
+    /// process runs.
+    Clutch,
 }
 
 /// Whose name callbacks sign in with.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use slated_testkit::history::Line;
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
-use crate::{LIMIT, Value, WANTED, begins, begun, happen, loads, plugin, runs, said, says, world};
+use crate::{LIMIT, Value, WANTED, World, begins, begun, happen, loads, plugin, runs, said, says, world};
 
 fn slow() -> Plugin {
     let callback = Callback::new("f").wants(WANTED);
@@ -52,9 +52,15 @@ async fn a_stop_lets_the_callback_in_flight_finish_and_begins_no_other() -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_at_once() -> Result<()> {
-    let mut world = world().plugin(sleeper()).start().await?;
+    // No thread of this one can see that its pipe hung up.
+    let clutches = Callback::new("f")
+        .wants(WANTED)
+        .does(Act::Clutch, 1, Some(1));
+    let clutcher = Plugin::journal("clutcher").callback(clutches);
+    let mut world = world().plugin(sleeper()).plugin(clutcher).start().await?;
     let event = happen(world.site());
     begins(&mut world, "sleeper", event, 1).await?;
+    begins(&mut world, "clutcher", event, 1).await?;
     let pid = world.status().await?["pid"].as_i64().context("pid")?;
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid)?).context("pid")?;
     rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
@@ -68,14 +74,16 @@ async fn a_second_signal_ends_at_once() -> Result<()> {
     let status = world.terminate().await?;
     assert_eq!(status.code(), Some(128 + 15), "{status}");
     assert!(asked.elapsed() < Duration::from_secs(5));
-    let worker = loads(&world, "sleeper")?[0];
-    let gone = "the worker ends with the daemon";
-    world.until(gone, LIMIT, |_| Ok(!runs(worker))).await?;
+    let workers = [loads(&world, "sleeper")?[0], loads(&world, "clutcher")?[0]];
+    let gone = "the workers end with the daemon";
+    let none = |_: &World| Ok(!workers.iter().any(|pid| runs(*pid)));
+    world.until(gone, Duration::from_secs(5), none).await?;
 
     world.restart()?;
     world.caught_up(LIMIT).await?;
     assert_eq!(begun(&world, "sleeper", event)?, 2);
-    world.verdict().await?.kept(2)
+    assert_eq!(begun(&world, "clutcher", event)?, 2);
+    world.verdict().await?.kept(3)
 }
 
 #[tokio::test(flavor = "multi_thread")]
