@@ -200,11 +200,21 @@ impl Config {
     /// Returns where a setting of a plugin came from; `key` is one of `[defaults]`. For
     /// `env`: where its last part came from.
     pub fn effective_origin(&self, plugin: &PluginId, key: &str) -> Origin {
-        let over = self.layers(plugin).into_iter().rev();
-        over.filter_map(|(_, table)| table.get(key))
-            .map(|located| located.origin.clone())
-            .next()
-            .unwrap_or_else(|| self.origin(&join("defaults", key)))
+        self.effective_key(plugin, key).1
+    }
+
+    /// Returns the whole key that a setting of a plugin has its value from, such as
+    /// `plugin."notes".cwd`, and where that stands.
+    pub fn effective_key(&self, plugin: &PluginId, key: &str) -> (String, Origin) {
+        let mut over = self.layers(plugin).into_iter().rev();
+        let found = |(path, table): (String, &Table)| {
+            Some((join(&path, key), table.get(key)?.origin.clone()))
+        };
+        over.find_map(found).unwrap_or_else(|| {
+            let key = join("defaults", key);
+            let origin = self.origin(&key);
+            (key, origin)
+        })
     }
 
     /// Returns the tables that hold for a plugin, the one that wins last.

@@ -58,7 +58,7 @@ pub enum Input {
     LoadFailed {
         /// Which.
         generation: Generation,
-        /// A network failed while it registered.
+        /// A network failed while it registered, or the system had no room for a process.
         network: bool,
     },
     /// A process is gone, after its last answer.

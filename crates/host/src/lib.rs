@@ -39,7 +39,7 @@ pub use group::{Stat, kill_all, stat};
 pub use handle::{Handle, SendError};
 pub use interpreter::{Candidate, Interpreter, InterpreterError, Rejected, candidates};
 pub use report::{CallbackSpec, End, Exit, Report, Why};
-pub use spawn::{CallLimits, Environment, Spawn, SpawnError, Worker, WorkerId};
+pub use spawn::{CallLimits, Environment, Spawn, SpawnError, Worker, WorkerId, unfit_folder};
 pub use stale::{Stale, reap_stale};
 
 pub use slated_wire as wire;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ pub struct CallLimits {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
-    /// The system refused.
+    /// The system did not start the interpreter.
     #[error("cannot start {}: {source}", program.display())]
     Start {
         /// The interpreter.
@@ -101,12 +101,43 @@ pub enum SpawnError {
         /// Why not.
         source: io::Error,
     },
-    /// There is no such working directory.
-    #[error("the working directory {} is not a folder", .0.display())]
-    NoFolder(PathBuf),
+    /// The working directory is not there, is no folder, or cannot be entered.
+    #[error("the working directory {} {why}", folder.display())]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Such as `does not exist`.
+        why: String,
+    },
     /// A path in the configuration cannot be written as JSON.
     #[error("the worker cannot be told how to run: {0}")]
     Hello(#[from] FrameError),
+}
+
+impl SpawnError {
+    /// Tells whether the system had no room for a process: a later start may succeed without
+    /// anything being mended.
+    pub fn is_for_want_of_room(&self) -> bool {
+        use rustix::io::Errno;
+        let Self::Start { source, .. } = self else {
+            return false;
+        };
+        let none = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE];
+        Errno::from_io_error(source).is_some_and(|errno| none.contains(&errno))
+    }
+}
+
+/// Says what keeps a path from being a process's working directory, such as `does not exist`.
+pub fn unfit_folder(folder: &Path) -> Option<String> {
+    use rustix::fs::{Access, access};
+    match std::fs::metadata(folder) {
+        Ok(meta) if !meta.is_dir() => Some("is not a folder".into()),
+        Ok(_) => access(folder, Access::EXEC_OK)
+            .err()
+            .map(|errno| format!("cannot be entered: {errno}")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some("does not exist".into()),
+        Err(error) => Some(format!("cannot be looked at: {error}")),
+    }
 }
 
 /// A worker process.
@@ -187,8 +218,12 @@ impl Spawn {
     }
 
     fn run(&self) -> Result<Child, SpawnError> {
-        if let Some(cwd) = self.cwd.as_ref().filter(|cwd| !cwd.is_dir()) {
-            return Err(SpawnError::NoFolder(cwd.clone()));
+        // Looked at first: the system's error would be about the interpreter.
+        if let Some(folder) = &self.cwd
+            && let Some(why) = unfit_folder(folder)
+        {
+            let folder = folder.clone();
+            return Err(SpawnError::Folder { folder, why });
         }
         // No flags: `-I` and `-E` would take away what studios set (PYTHONPATH, user site),
         // and `-u` would let what a sitecustomize prints into the protocol.
@@ -247,5 +282,45 @@ impl Default for CallLimits {
             hard: Some(Duration::from_hours(1)),
             orphan: Duration::from_secs(2),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_system_without_room_may_start_it_later() {
+        use rustix::io::Errno;
+        for (errno, room) in [
+            (Errno::AGAIN, true),
+            (Errno::NOMEM, true),
+            (Errno::MFILE, true),
+            (Errno::NOENT, false),
+            (Errno::ACCESS, false),
+            (Errno::NOEXEC, false),
+        ] {
+            let error = SpawnError::Start {
+                program: "python3".into(),
+                source: errno.into(),
+            };
+            assert_eq!(error.is_for_want_of_room(), room, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_does_not_do_says_why() {
+        let here = tempfile::tempdir().unwrap();
+        let file = here.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for (path, wanted) in [
+            (here.path().to_owned(), None),
+            (here.path().join("nowhere"), Some("does not exist")),
+            (file.clone(), Some("is not a folder")),
+        ] {
+            let found = unfit_folder(&path);
+            assert_eq!(found.as_deref(), wanted, "{}", path.display());
+        }
+        assert!(unfit_folder(&file.join("x")).is_some());
     }
 }

@@ -135,7 +135,7 @@ async fn what_cannot_be_started_is_said_at_once() {
     let (sender, _reports) = tokio::sync::mpsc::channel(1);
     stage.spawn.cwd = Some("/no/such/folder".into());
     let error = slated_host::Worker::start(&stage.spawn, sender.clone()).unwrap_err();
-    assert!(matches!(error, SpawnError::NoFolder(_)));
+    assert!(matches!(error, SpawnError::Folder { .. }));
     stage.spawn.cwd = None;
     stage.spawn.interpreter.path = "/no/such/python".into();
     let error = slated_host::Worker::start(&stage.spawn, sender).unwrap_err();

@@ -10,6 +10,7 @@
 //! They end in that order: nothing new comes in, callbacks in flight finish, everything is durable.
 
 pub(crate) mod begin;
+mod checks;
 pub(crate) mod desk;
 mod dispatch;
 mod folders;
@@ -232,8 +233,10 @@ pub(crate) fn check(config: &Config, secrets: &Secrets) -> Result<Checked, Comma
         }
     }
     let known = folders::present(&config.plugins.folders);
+    let warnings = config.check_names(&known)?;
+    checks::working_folders(config, &known)?;
     Ok(Checked {
-        warnings: config.check_names(&known)?,
+        warnings,
         known,
         client: client(config, secrets)?,
         group: control::check(&config.state.folder, config.control.group.as_deref())?,

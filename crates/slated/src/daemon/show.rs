@@ -16,7 +16,9 @@ impl PluginView {
             plugin: plugin.id.clone(),
             state: plugin.state(),
             why: plugin.why(),
-            traceback: broken.map(|b| b.traceback.clone()),
+            traceback: broken
+                .map(|b| b.traceback.clone())
+                .filter(|t| !t.is_empty()),
             file: Some(plugin.file.display().to_string()),
             pid: worker.and_then(|w| w.pid),
             python: worker.map(|w| w.runtime.clone()),

@@ -10,7 +10,8 @@ use slated_core::lane::Frame;
 use slated_core::order::{Order, Rules};
 use slated_host::wire::{self, EventFrame, LoadFailed, LoadPhase};
 use slated_host::{
-    CallLimits, Environment, Handle, Interpreter, Report, SendError, Spawn, WorkerCode, WorkerId,
+    CallLimits, Environment, Handle, Interpreter, Report, SendError, Spawn, SpawnError, WorkerCode,
+    WorkerId,
 };
 use slated_model::{Body, EventId, Failure, FailureKind, LaneRow, Offset, PluginId};
 use tokio::sync::mpsc;
@@ -39,6 +40,14 @@ const BASICS: [&str; 16] = [
     "SHOTGUN_API_CACERTS",
     "XDG_RUNTIME_DIR",
 ];
+
+/// Why a process was not started.
+pub(crate) struct Unstarted {
+    /// In words, with the key to mend where one is to blame.
+    pub(crate) error: String,
+    /// Whether the system just had no room: it may have later.
+    pub(crate) again: bool,
+}
 
 /// Starts the processes of all plugins.
 pub(crate) struct Workers {
@@ -131,7 +140,7 @@ impl Workers {
     }
 
     /// Starts a process of a plugin. The id is used up either way.
-    pub(crate) fn start(&mut self, plugin: &Plugin) -> (WorkerId, Result<Worker, String>) {
+    pub(crate) fn start(&mut self, plugin: &Plugin) -> (WorkerId, Result<Worker, Unstarted>) {
         self.last += 1;
         let id = WorkerId(self.last);
         let settings = &plugin.settings;
@@ -167,7 +176,8 @@ impl Workers {
             },
         };
         let started = slated_host::Worker::start(&spawn, self.reports.clone());
-        let worker = started.map_err(|e| e.to_string()).map(|handle| Worker {
+        let fail = |e| self.unstarted(&plugin.id, settings, &e);
+        let worker = started.map_err(fail).map(|handle| Worker {
             pid: Some(handle.pid()),
             handle: Some(handle),
             runtime: python.version.clone(),
@@ -175,6 +185,28 @@ impl Workers {
             loaded: None,
         });
         (id, worker)
+    }
+
+    /// Says why a process was not started, and which key is to blame.
+    fn unstarted(
+        &self,
+        plugin: &PluginId,
+        settings: &PluginSettings,
+        error: &SpawnError,
+    ) -> Unstarted {
+        let again = error.is_for_want_of_room();
+        let key = match error {
+            SpawnError::Folder { .. } => Some("cwd"),
+            SpawnError::Start { .. } if !again && settings.python.is_some() => Some("python"),
+            _ => None,
+        };
+        Unstarted {
+            error: match key.map(|key| self.config.effective_key(plugin, key)) {
+                Some((key, origin)) => format!("{origin}: `{key}`: {error}"),
+                None => error.to_string(),
+            },
+            again,
+        }
     }
 
     fn site(&self) -> wire::Site {

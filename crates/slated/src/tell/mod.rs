@@ -57,6 +57,14 @@ pub(crate) enum Fact {
     },
     /// Registering failed on account of a network; it will be tried again.
     PluginUnlucky { plugin: PluginId, message: String },
+    /// The system had no room for a process; it will be asked again.
+    ProcessRefused { plugin: PluginId, error: String },
+    /// A plugin's process cannot be started until somebody mends what is in its way.
+    PluginUnstartable {
+        plugin: PluginId,
+        error: String,
+        kept_old: bool,
+    },
     /// A plugin's process died too often.
     PluginQuarantined { plugin: PluginId },
     /// A plugin's file appeared, changed, was touched, or is gone.
@@ -242,6 +250,7 @@ impl Fact {
         match self {
             // What the Python daemon calls critical: an event was not dealt with.
             Self::PluginBroken { .. }
+            | Self::PluginUnstartable { .. }
             | Self::DeadLetter { .. }
             | Self::FailureLogged { .. }
             | Self::PluginHeld { .. } => record::CRITICAL,
@@ -252,6 +261,7 @@ impl Fact {
             | Self::SiteFailed { refused: true, .. } => record::ERROR,
             Self::SiteFailed { .. }
             | Self::PluginUnlucky { .. }
+            | Self::ProcessRefused { .. }
             | Self::FolderUnreadable { .. }
             | Self::FileUnreadable { .. }
             | Self::WorkerDied { .. }
@@ -342,6 +352,8 @@ impl Fact {
             Self::PluginReady { plugin, .. }
             | Self::PluginBroken { plugin, .. }
             | Self::PluginUnlucky { plugin, .. }
+            | Self::ProcessRefused { plugin, .. }
+            | Self::PluginUnstartable { plugin, .. }
             | Self::PluginQuarantined { plugin }
             | Self::PluginFile { plugin, .. }
             | Self::PluginMoved { to: plugin, .. }

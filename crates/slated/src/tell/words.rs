@@ -31,6 +31,15 @@ impl fmt::Display for List<'_> {
     }
 }
 
+/// What runs while new code does not.
+const fn meanwhile(kept_old: bool) -> &'static str {
+    if kept_old {
+        "the code that ran before keeps running"
+    } else {
+        "the other plugins run"
+    }
+}
+
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -77,17 +86,28 @@ impl fmt::Display for Fact {
                 traceback,
                 kept_old,
             } => {
-                let then = if *kept_old {
-                    "the code that ran before keeps running"
-                } else {
-                    "the other plugins run"
-                };
+                let then = meanwhile(*kept_old);
                 write!(
                     f,
                     "{plugin}: does not load: {place}; {then}.{}",
                     Below(traceback)
                 )
             }
+            Self::ProcessRefused { plugin, error } => {
+                write!(
+                    f,
+                    "{plugin}: the system refused a process, and is asked again: {error}."
+                )
+            }
+            Self::PluginUnstartable {
+                plugin,
+                error,
+                kept_old,
+            } => write!(
+                f,
+                "{plugin}: its process cannot be started: {error}; {}. When that is mended, edit or touch its file.",
+                meanwhile(*kept_old)
+            ),
             Self::PluginUnlucky { plugin, message } => {
                 write!(
                     f,

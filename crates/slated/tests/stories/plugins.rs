@@ -78,6 +78,40 @@ async fn a_plugin_that_does_not_load_is_shown_and_runs_when_it_is_mended() -> Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_whose_working_directory_vanished_says_which_key_names_it() -> Result<()> {
+    let work = tempfile::tempdir()?;
+    let folder = work.path().join("work");
+    std::fs::create_dir(&folder)?;
+    let mut world = world()
+        .setting("plugin.roams", "cwd", &format!("{folder:?}"))
+        .plugin(Plugin::journal("roams").callback(callback()))
+        .start()
+        .await?;
+    let first = happen(world.site());
+    begins(&mut world, "roams", first, 1).await?;
+    std::fs::remove_dir(&folder)?;
+    ensure!(world.kill_worker("roams")?, "no process to kill");
+    let status = shows(&world, "broken", |s| is(s, "roams", "broken")).await?;
+    let why = plugin(&status, "roams")["why"].as_str().unwrap_or_default();
+    let words = format!("{folder:?} does not exist").replace('"', "");
+    assert!(
+        why.contains("slated.toml:")
+            && why.contains("`plugin.\"roams\".cwd`")
+            && why.contains(&words),
+        "{why}"
+    );
+    assert_eq!(lines(&world, "roams: its process cannot be started"), 1);
+    assert_eq!(lines(&world, "network"), 0, "{}", world.log());
+
+    std::fs::create_dir(&folder)?;
+    let second = happen(world.site());
+    edit(&world, "roams")?;
+    begins(&mut world, "roams", second, 1).await?;
+    world.caught_up(LIMIT).await?;
+    world.verdict().await?.kept(4)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_whose_process_dies_harms_only_itself() -> Result<()> {
     // Seeded events are 1000 to 1019; a plugin dies for 1021, its second event.
     let at = 1021;

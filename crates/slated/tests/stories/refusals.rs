@@ -120,6 +120,22 @@ fn a_configuration_that_cannot_be_used() -> Result<()> {
 }
 
 #[test]
+fn a_working_directory_that_does_not_do() -> Result<()> {
+    let place = Place::new()?;
+    std::fs::write(place.path().join("plugins/notes.py"), "")?;
+    place.refuses(
+        &format!("{GOOD}[defaults]\ncwd = \"work\"\n"),
+        "error: slated.toml:8: `defaults.cwd`: the working directory HERE/work does not exist\n\
+         hint: make it, or correct the key; relative paths start at the configuration file",
+    )?;
+    place.refuses(
+        &format!("{GOOD}[plugin.notes]\ncwd = \"slated.toml\"\n"),
+        "error: slated.toml:8: `plugin.\"notes\".cwd`: the working directory HERE/slated.toml is not a folder\n\
+         hint: make it, or correct the key; relative paths start at the configuration file",
+    )
+}
+
+#[test]
 fn a_machine_without_a_python_for_plugins() -> Result<()> {
     let place = Place::new()?;
     place.refuses(GOOD, "error: no Python with shotgun_api3 was found\n\

@@ -6,7 +6,9 @@ use anyhow::{Context as _, Result};
 use slated_testkit::history::Line;
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
-use crate::{LIMIT, Value, WANTED, World, begins, begun, happen, loads, plugin, runs, said, says, world};
+use crate::{
+    LIMIT, Value, WANTED, World, begins, begun, happen, loads, plugin, runs, said, says, world,
+};
 
 fn slow() -> Plugin {
     let callback = Callback::new("f").wants(WANTED);

@@ -6,6 +6,8 @@ use slated_model::{Change, WorkerRow};
 
 use super::{CLEAN_STOP, Dispatcher, REPLACED};
 use crate::daemon::journal::Place;
+use crate::daemon::plugin::Broken;
+use crate::daemon::workers::Unstarted;
 use crate::tell::Fact;
 
 impl Dispatcher {
@@ -37,37 +39,56 @@ impl Dispatcher {
         let plugin = &mut self.plugins[place];
         let (id, worker) = self.workers.start(plugin);
         self.by_worker.insert(id, (place, generation));
-        let failed = worker.as_ref().err().cloned();
-        if let Ok(worker) = worker {
-            if let (Some(pid), Some(handle)) = (worker.pid, &worker.handle) {
-                let started = handle.started().unwrap_or_default();
-                let plugin = plugin.id.clone();
-                self.journal.note(Change::Worker(WorkerRow {
-                    plugin,
-                    pid,
-                    started,
-                }));
+        match worker {
+            Ok(worker) => {
+                if let (Some(pid), Some(handle)) = (worker.pid, &worker.handle) {
+                    let started = handle.started().unwrap_or_default();
+                    let plugin = plugin.id.clone();
+                    self.journal.note(Change::Worker(WorkerRow {
+                        plugin,
+                        pid,
+                        started,
+                    }));
+                }
+                plugin.workers.insert(generation, worker);
             }
-            plugin.workers.insert(generation, worker);
+            Err(unstarted) => {
+                self.by_worker.remove(&id);
+                self.not_started(place, generation, unstarted);
+            }
         }
-        if let Some(message) = failed {
-            // The system refused a process: that may pass, like a network's failure.
-            plugin.note_error(None, None, message.clone());
-            self.teller.tell(Fact::PluginUnlucky {
-                plugin: plugin.id.clone(),
-                message,
+    }
+
+    /// There is no process: for want of room, and it is tried again; or for something that an edit
+    /// of the configuration or a person mends, and the plugin is broken.
+    fn not_started(&mut self, place: Place, generation: Generation, unstarted: Unstarted) {
+        let Unstarted { error, again } = unstarted;
+        self.plugins[place].tried = true;
+        self.live(
+            place,
+            life::Input::LoadFailed {
+                generation,
+                network: again,
+            },
+        );
+        let plugin = &mut self.plugins[place];
+        let id = plugin.id.clone();
+        if again {
+            plugin.note_error(None, None, format!("the system refused a process: {error}"));
+            self.teller.tell(Fact::ProcessRefused { plugin: id, error });
+        } else {
+            plugin.note_error(None, None, error.clone());
+            plugin.broken = Some(Broken {
+                place: error.clone(),
+                traceback: String::new(),
             });
-            self.by_worker.remove(&id);
-            self.plugins[place].tried = true;
-            self.live(
-                place,
-                life::Input::LoadFailed {
-                    generation,
-                    network: true,
-                },
-            );
-            self.live(place, life::Input::Exited { generation });
+            self.teller.tell(Fact::PluginUnstartable {
+                plugin: id,
+                error,
+                kept_old: plugin.life.state() == life::State::Running,
+            });
         }
+        self.live(place, life::Input::Exited { generation });
     }
 
     pub(super) fn goodbye(&self, place: Place, generation: Generation) {
