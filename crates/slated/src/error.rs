@@ -91,6 +91,9 @@ impl From<slated_store::Error> for CommandError {
             E::NetworkFolder { .. } => {
                 "move it to a local disk:\n    [state]\n    folder = \"/var/lib/slated\""
             }
+            E::Unusable { .. } => {
+                "let the user slated runs as make and write it, or name another: `state.folder`; in a .conf, `eventIdFile`"
+            }
             E::OtherSite { .. } => {
                 "correct `site.url`, or name another `state.folder` for this site"
             }

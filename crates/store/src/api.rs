@@ -146,6 +146,14 @@ pub enum Error {
         /// Such as `NFS`.
         kind: &'static str,
     },
+    /// The folder, or a file in it, can be neither made nor opened.
+    #[error("the state folder {} cannot be used: {source}", folder.display())]
+    Unusable {
+        /// The state folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The state belongs to another site.
     #[error("the state belongs to {bound}, not to {asked}")]
     OtherSite {

@@ -241,6 +241,19 @@ fn a_control_socket_that_cannot_be_made() -> Result<()> {
 }
 
 #[test]
+fn a_state_folder_that_cannot_be_made() -> Result<()> {
+    let place = Place::new()?;
+    std::fs::write(place.path().join("file"), "")?;
+    let python = python::interpreter()?;
+    let python = format!("[defaults]\npython = \"{}\"\n", python.display());
+    place.refuses(
+        &format!("{GOOD}{python}[state]\nfolder = \"file/state\"\n"),
+        "error: the state folder HERE/file/state cannot be used: Not a directory (os error 20)\n\
+         hint: let the user slated runs as make and write it, or name another: `state.folder`; in a .conf, `eventIdFile`",
+    )
+}
+
+#[test]
 fn log_files_that_cannot_be_written() -> Result<()> {
     let place = Place::new()?;
     std::fs::write(place.path().join("logs"), "a file")?;

@@ -32,7 +32,7 @@ impl Lock {
             .truncate(false)
             .mode(0o600)
             .open(&path)
-            .map_err(|err| failed(folder, err))?;
+            .map_err(|err| unusable(folder, err))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(in_use(folder, &mut file)),
@@ -94,7 +94,7 @@ pub(super) fn prepare(folder: &Path) -> Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|err| failed(folder, err))
+        .map_err(|err| unusable(folder, err))
 }
 
 /// Makes an empty database file that only its owner can read, unless one stands. SQLite
@@ -109,7 +109,7 @@ pub(super) fn create_database(folder: &Path) -> Result<PathBuf> {
     match made {
         Ok(_) => Ok(path),
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(path),
-        Err(err) => Err(failed(folder, err)),
+        Err(err) => Err(unusable(folder, err)),
     }
 }
 
@@ -173,6 +173,20 @@ const fn network_kind(magic: u32) -> Option<&'static str> {
     })
 }
 
+/// Says why nothing can be made in a folder: as long as nobody changes that, nothing can be.
+fn unusable(folder: &Path, err: io::Error) -> Error {
+    match failed(folder, err) {
+        Error::Failed { folder, source } => match source.downcast() {
+            Ok(source) => Error::Unusable {
+                folder,
+                source: *source,
+            },
+            Err(source) => Error::Failed { folder, source },
+        },
+        other => other,
+    }
+}
+
 /// Says what the system said about a folder.
 pub(super) fn failed(folder: &Path, err: io::Error) -> Error {
     let folder = folder.to_owned();
@@ -225,6 +239,19 @@ mod tests {
         let database = create_database(&folder).unwrap();
         let mode = std::fs::metadata(database).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_no_failure_of_the_disk() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for folder in [file.join("state"), file] {
+            match prepare(&folder).and_then(|()| Lock::take(&folder).map(drop)) {
+                Err(Error::Unusable { folder: named, .. }) => assert_eq!(named, folder),
+                other => panic!("{}: {other:?}", folder.display()),
+            }
+        }
     }
 
     #[test]
