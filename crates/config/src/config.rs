@@ -217,6 +217,11 @@ impl Config {
         })
     }
 
+    /// Returns the names of `[plugin."NAME"]`, whether or not there is such a plugin.
+    pub fn plugin_names(&self) -> impl Iterator<Item = &str> {
+        self.overrides.plugin.keys().map(String::as_str)
+    }
+
     /// Returns the tables that hold for a plugin, the one that wins last.
     fn layers(&self, plugin: &PluginId) -> Vec<(String, &Table)> {
         let mut layers = Vec::new();

@@ -52,6 +52,8 @@ pub struct Candidate {
     pub program: PathBuf,
     /// Who named it, such as `--python`.
     pub origin: String,
+    /// Whether a person named it: then no other is taken in its place.
+    pub named: bool,
 }
 
 /// A candidate that was not taken.
@@ -75,6 +77,20 @@ pub enum InterpreterError {
         /// Why not.
         reason: String,
     },
+    /// A person named this one, and it cannot run plugins.
+    #[error(
+        "{} ({}) cannot run plugins: {}{}",
+        rejected.candidate.program.display(),
+        rejected.candidate.origin,
+        rejected.reason,
+        advice(install)
+    )]
+    Unfit {
+        /// Which, and why not.
+        rejected: Box<Rejected>,
+        /// The command that installs `shotgun_api3` for it, if that is all it lacks.
+        install: Option<String>,
+    },
     /// None of the candidates imports `shotgun_api3`.
     #[error(
         "no Python with shotgun_api3 was found{}{}",
@@ -91,7 +107,9 @@ pub enum InterpreterError {
 
 fn tried(rejected: &[Rejected]) -> String {
     rejected.iter().fold(String::new(), |text, r| {
-        let Candidate { program, origin } = &r.candidate;
+        let Candidate {
+            program, origin, ..
+        } = &r.candidate;
         text + &format!("\n  {} ({origin}): {}", program.display(), r.reason)
     })
 }
@@ -115,36 +133,49 @@ struct Answer {
     why: Option<String>,
 }
 
-/// Returns the candidates in the documented order: the flag, `SLATED_PYTHON`, the plugin's
-/// own setting, `VIRTUAL_ENV`, then `python3` and `python`. `var` reads the environment.
+/// Returns what is to be tried: the Python that a person names, by the flag, else `SLATED_PYTHON`,
+/// else a setting with where it stands; where nobody names one, that of `VIRTUAL_ENV`, `python3` and
+/// `python`. `var` reads the environment.
 pub fn candidates(
     flag: Option<&Path>,
-    plugin: Option<&Path>,
+    setting: Option<(&Path, &str)>,
     var: impl Fn(&str) -> Option<OsString>,
 ) -> Vec<Candidate> {
     let set = |name| var(name).filter(|value| !value.is_empty());
-    let in_venv = |folder: OsString| PathBuf::from(folder).join("bin/python");
-    let named = [
-        (flag.map(PathBuf::from), "--python"),
-        (set("SLATED_PYTHON").map(PathBuf::from), "SLATED_PYTHON"),
-        (plugin.map(PathBuf::from), "the setting `python`"),
-        (set("VIRTUAL_ENV").map(in_venv), "VIRTUAL_ENV"),
-        (Some("python3".into()), "PATH"),
-        (Some("python".into()), "PATH"),
-    ];
-    named
-        .into_iter()
-        .filter_map(|(program, origin)| {
-            Some(Candidate {
-                program: program.filter(|p| !p.as_os_str().is_empty())?,
+    let candidate = |named| {
+        move |(program, origin): (PathBuf, &str)| {
+            let some = !program.as_os_str().is_empty();
+            some.then(|| Candidate {
+                program,
                 origin: origin.to_owned(),
+                named,
             })
-        })
+        }
+    };
+    let named = [
+        flag.map(|program| (program.to_owned(), "--python")),
+        set("SLATED_PYTHON").map(|program| (program.into(), "SLATED_PYTHON")),
+        setting.map(|(program, origin)| (program.to_owned(), origin)),
+    ];
+    if let Some(one) = named.into_iter().flatten().find_map(candidate(true)) {
+        return vec![one];
+    }
+    let environment = set("VIRTUAL_ENV").map(|folder| PathBuf::from(folder).join("bin/python"));
+    let found = [
+        environment.map(|program| (program, "VIRTUAL_ENV")),
+        Some(("python3".into(), "PATH")),
+        Some(("python".into(), "PATH")),
+    ];
+    found
+        .into_iter()
+        .flatten()
+        .filter_map(candidate(false))
         .collect()
 }
 
 impl Interpreter {
-    /// Returns the first candidate that imports `shotgun_api3`, and those passed over.
+    /// Returns the first candidate that imports `shotgun_api3`, and those passed over. One that a
+    /// person named is not passed over: [`InterpreterError::Unfit`].
     pub async fn find(
         candidates: Vec<Candidate>,
         env: &Environment,
@@ -153,10 +184,11 @@ impl Interpreter {
         let mut rejected = Vec::new();
         let mut install = None;
         for candidate in candidates {
+            let mut lacks = None;
             let reason = match Self::probe(&candidate.program, env, import_paths).await {
                 Ok(found) if found.shotgun_api3.is_some() => return Ok((found, rejected)),
                 Ok(found) => {
-                    install.get_or_insert_with(|| found.install_command());
+                    lacks = Some(found.install_command());
                     format!(
                         "cannot import shotgun_api3 ({})",
                         found.import_error.as_deref().unwrap_or("no reason given")
@@ -165,7 +197,15 @@ impl Interpreter {
                 Err(InterpreterError::Unusable { reason, .. }) => reason,
                 Err(other) => return Err(other),
             };
-            rejected.push(Rejected { candidate, reason });
+            let one = Rejected { candidate, reason };
+            if one.candidate.named {
+                return Err(InterpreterError::Unfit {
+                    rejected: Box::new(one),
+                    install: lacks,
+                });
+            }
+            install = install.or(lacks);
+            rejected.push(one);
         }
         Err(InterpreterError::NoneFound { rejected, install })
     }
@@ -238,20 +278,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_candidates_stand_in_the_documented_order() {
-        let var = |name: &str| match name {
-            "SLATED_PYTHON" => Some("/s".into()),
-            "VIRTUAL_ENV" => Some("/v".into()),
-            _ => None,
+    fn a_python_that_is_named_is_the_only_candidate() {
+        let var = |set: &'static [(&str, &str)]| {
+            move |name: &str| {
+                let found = set.iter().find(|(n, _)| *n == name);
+                found.map(|(_, value)| OsString::from(value))
+            }
         };
-        let all = candidates(Some(Path::new("/f")), Some(Path::new("/p")), var);
-        let programs: Vec<_> = all.iter().map(|c| c.program.to_str().unwrap()).collect();
-        assert_eq!(
-            programs,
-            ["/f", "/s", "/p", "/v/bin/python", "python3", "python"]
+        let both = var(&[("SLATED_PYTHON", "/s"), ("VIRTUAL_ENV", "/v")]);
+        let flag = Some(Path::new("/f"));
+        let setting = Some((Path::new("/p"), "slated.toml:8"));
+        let check = |all: Vec<Candidate>, named: bool, wanted: &[(&str, &str)]| {
+            assert!(all.iter().all(|c| c.named == named), "{all:?}");
+            let all = all
+                .iter()
+                .map(|c| (c.program.to_str().unwrap(), &*c.origin));
+            assert_eq!(all.collect::<Vec<_>>(), wanted);
+        };
+        check(candidates(flag, setting, both), true, &[("/f", "--python")]);
+        check(
+            candidates(None, setting, both),
+            true,
+            &[("/s", "SLATED_PYTHON")],
         );
-        let none = candidates(None, Some(Path::new("")), |_| Some(OsString::new()));
-        assert_eq!(none.len(), 2);
+        let environment = var(&[("VIRTUAL_ENV", "/v")]);
+        check(
+            candidates(None, setting, environment),
+            true,
+            &[("/p", "slated.toml:8")],
+        );
+        let path = [("python3", "PATH"), ("python", "PATH")];
+        let searched = [&[("/v/bin/python", "VIRTUAL_ENV")], &path[..]].concat();
+        check(candidates(None, None, environment), false, &searched);
+        let empty = Some((Path::new(""), ""));
+        check(
+            candidates(None, empty, |_| Some(OsString::new())),
+            false,
+            &path,
+        );
     }
 
     #[tokio::test]
@@ -259,6 +323,7 @@ mod tests {
         let given = ["/nowhere/python", "/bin/true"].map(|program| Candidate {
             program: program.into(),
             origin: "test".into(),
+            named: false,
         });
         let error = Interpreter::find(given.to_vec(), &Environment::default(), &[])
             .await

@@ -132,6 +132,7 @@ async fn the_first_python_with_a_client_is_found() {
     let candidate = |program: &std::path::Path| Candidate {
         program: program.to_owned(),
         origin: "test".into(),
+        named: false,
     };
     let given = vec![
         candidate("/no/such/python".as_ref()),

@@ -45,19 +45,32 @@ async fn a_python_without_the_client_is_told_how_to_get_it() {
     let real = python().await;
     let given = Candidate {
         program: real.path.clone(),
-        origin: "--python".into(),
+        origin: "VIRTUAL_ENV".into(),
+        named: false,
     };
     let paths = [folder.path().to_owned()];
-    let error = Interpreter::find(vec![given], &Environment::default(), &paths)
-        .await
-        .unwrap_err()
-        .to_string();
-    let wanted = format!(
-        "{0} (--python): cannot import shotgun_api3 (ImportError: not here)\n\
-                          install it with: {0} -m pip install shotgun_api3",
-        real.path.display()
-    );
+    let find = async |given: &[Candidate]| {
+        let found = Interpreter::find(given.to_vec(), &Environment::default(), &paths).await;
+        found.unwrap_err().to_string()
+    };
+    let python = real.path.display();
+    let why = "cannot import shotgun_api3 (ImportError: not here)\ninstall it with: ";
+    let error = find(std::slice::from_ref(&given)).await;
+    let wanted = format!("{python} (VIRTUAL_ENV): {why}{python} -m pip install shotgun_api3");
     assert!(error.ends_with(&wanted), "{error}");
+
+    // One that is named is not replaced by another, whatever that one could do.
+    let named = Candidate {
+        origin: "--python".into(),
+        named: true,
+        ..given.clone()
+    };
+    assert_eq!(
+        find(&[named, given]).await,
+        format!(
+            "{python} (--python) cannot run plugins: {why}{python} -m pip install shotgun_api3"
+        )
+    );
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ pub(crate) mod desk;
 mod dispatch;
 mod folders;
 mod intake;
+mod interpreters;
 mod journal;
 mod message;
 mod pages;
@@ -26,15 +27,13 @@ mod workers;
 pub(crate) use dispatch::{resume_on_record, stop_on_record};
 pub(crate) use folders::file_of;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use slated_config::{Config, Diagnostics, NewPlugins, Origin, Secrets};
 use slated_core::begin::Asked;
 use slated_core::follow::Pace;
-use slated_host::{Interpreter, InterpreterError, Stale, WorkerCode};
-use slated_model::PluginId;
+use slated_host::{Stale, WorkerCode};
 use slated_site::{Backoff, Client, Settings};
 use slated_store::{Snapshot, Sqlite, Store};
 use tokio::sync::{mpsc, watch};
@@ -87,7 +86,7 @@ impl Daemon {
         begin.refuse_early().await?;
         let url = config.site.url.identity();
         let folder = config.state.folder.clone();
-        let (python, named) = interpreters(&config, &known, python).await?;
+        let (python, named) = interpreters::find(&config, &known, python).await?;
         let Begun {
             store,
             snapshot,
@@ -258,56 +257,6 @@ pub(crate) fn client(config: &Config, secrets: &Secrets) -> Result<Client, Comma
             .unwrap_or_default();
         CommandError::configuration(format!("{e}{cause}"))
     })
-}
-
-type Interpreters = (Interpreter, BTreeMap<PathBuf, Interpreter>);
-
-/// Finds the Python of plugins that name none, and asks each that is named who it is.
-async fn interpreters(
-    config: &Config,
-    known: &[PluginId],
-    flag: Option<&Path>,
-) -> Result<Interpreters, CommandError> {
-    let env = workers::environment(config, &config.defaults);
-    let paths = &config.defaults.import_paths;
-    let default = config.defaults.python.as_deref();
-    let candidates = slated_host::candidates(flag, default, |name| std::env::var_os(name));
-    let (python, _) = Interpreter::find(candidates, &env, paths)
-        .await
-        .map_err(no_python)?;
-    let mut named: BTreeMap<PathBuf, Interpreter> = BTreeMap::new();
-    for plugin in known {
-        let settings = config.effective(plugin);
-        let Some(program) = settings.python.clone().filter(|p| !named.contains_key(p)) else {
-            continue;
-        };
-        let env = workers::environment(config, &settings);
-        let found = Interpreter::probe(&program, &env, &settings.import_paths).await;
-        let found = found.map_err(|e| CommandError::configuration(format!("{plugin}: {e}")))?;
-        if found.shotgun_api3.is_none() {
-            let why = found.import_error.clone().unwrap_or_default();
-            return Err(CommandError::configuration(format!(
-                "{plugin}: its Python, {}, cannot import shotgun_api3 ({why})",
-                found.path.display()
-            ))
-            .hint(format!("install it with `{}`", found.install_command())));
-        }
-        named.insert(program, found);
-    }
-    Ok((python, named))
-}
-
-fn no_python(error: InterpreterError) -> CommandError {
-    let hint = match &error {
-        // The command stands in the error.
-        InterpreterError::NoneFound {
-            install: Some(_), ..
-        } => "or name another Python with --python or `defaults.python`",
-        _ => {
-            "install Python 3 and shotgun_api3, or name a Python with --python or `defaults.python`"
-        }
-    };
-    CommandError::configuration(error).hint(hint)
 }
 
 /// Ends workers of a slated that was killed: a callback must not run twice at a time.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret as _;
 use slated_config::{Config, Level, NewPlugins, OrderWait, PluginSettings, Secrets};
@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::begin::lane_from;
 use super::folders::file_of;
+use super::interpreters;
 use super::plugin::{Broken, Plugin, Worker};
 
 /// Variables a worker gets of slated's own without being asked for: those that programs need to
@@ -47,6 +48,17 @@ pub(crate) struct Unstarted {
     pub(crate) error: String,
     /// Whether the system just had no room: it may have later.
     pub(crate) again: bool,
+}
+
+impl Unstarted {
+    /// A Python that is named and was not asked who it is, which only a start does.
+    fn unasked(program: &Path, origin: &str) -> Self {
+        let program = program.display();
+        Self {
+            error: format!("{origin}: {program} was not looked at when slated started; restart it"),
+            again: false,
+        }
+    }
 }
 
 /// Starts the processes of all plugins.
@@ -144,11 +156,13 @@ impl Workers {
         self.last += 1;
         let id = WorkerId(self.last);
         let settings = &plugin.settings;
-        let python = settings
-            .python
-            .as_ref()
-            .and_then(|p| self.named.get(p))
-            .unwrap_or(&self.python);
+        let python = match interpreters::own(&self.config, &plugin.id) {
+            None => &self.python,
+            Some((program, origin)) => match self.named.get(&program) {
+                Some(python) => python,
+                None => return (id, Err(Unstarted::unasked(&program, &origin))),
+            },
+        };
         let spawn = Spawn {
             worker: id,
             plugin: plugin.id.clone(),
@@ -176,7 +190,7 @@ impl Workers {
             },
         };
         let started = slated_host::Worker::start(&spawn, self.reports.clone());
-        let fail = |e| self.unstarted(&plugin.id, settings, &e);
+        let fail = |e| self.unstarted(&plugin.id, &e);
         let worker = started.map_err(fail).map(|handle| Worker {
             pid: Some(handle.pid()),
             handle: Some(handle),
@@ -188,21 +202,21 @@ impl Workers {
     }
 
     /// Says why a process was not started, and which key is to blame.
-    fn unstarted(
-        &self,
-        plugin: &PluginId,
-        settings: &PluginSettings,
-        error: &SpawnError,
-    ) -> Unstarted {
+    fn unstarted(&self, plugin: &PluginId, error: &SpawnError) -> Unstarted {
         let again = error.is_for_want_of_room();
         let key = match error {
-            SpawnError::Folder { .. } => Some("cwd"),
-            SpawnError::Start { .. } if !again && settings.python.is_some() => Some("python"),
+            SpawnError::Folder { .. } => {
+                let (key, origin) = self.config.effective_key(plugin, "cwd");
+                Some(format!("{origin}: `{key}`"))
+            }
+            SpawnError::Start { .. } if !again => {
+                interpreters::own(&self.config, plugin).map(|(_, origin)| origin)
+            }
             _ => None,
         };
         Unstarted {
-            error: match key.map(|key| self.config.effective_key(plugin, key)) {
-                Some((key, origin)) => format!("{origin}: `{key}`: {error}"),
+            error: match key {
+                Some(key) => format!("{key}: {error}"),
                 None => error.to_string(),
             },
             again,
@@ -337,7 +351,6 @@ pub(crate) fn broken(failed: &LoadFailed) -> Broken {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use slated_config::{Source, System};
 

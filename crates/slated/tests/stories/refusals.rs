@@ -142,11 +142,10 @@ fn a_machine_without_a_python_for_plugins() -> Result<()> {
                 \x20 python3 (PATH): it does not start: No such file or directory (os error 2)\n\
                 \x20 python (PATH): it does not start: No such file or directory (os error 2)\n\
                 hint: install Python 3 and shotgun_api3, or name a Python with --python or `defaults.python`")?;
-    place.refuses_as_it_stands(&["run", "--python", "/nowhere/python3"], "error: no Python with shotgun_api3 was found\n\
-                \x20 /nowhere/python3 (--python): it does not start: No such file or directory (os error 2)\n\
-                \x20 python3 (PATH): it does not start: No such file or directory (os error 2)\n\
-                \x20 python (PATH): it does not start: No such file or directory (os error 2)\n\
-                hint: install Python 3 and shotgun_api3, or name a Python with --python or `defaults.python`")?;
+    // What is named is not replaced by what is found.
+    let hint = "hint: no other is taken for one that is named: correct it, or leave it out";
+    place.refuses_as_it_stands(&["run", "--python", "/nowhere/python3"], &format!("error: /nowhere/python3 (--python) cannot run plugins: it does not start: No such file or directory (os error 2)\n{hint}"))?;
+    place.refuses(&format!("{GOOD}[defaults]\npython = \"/nowhere/python3\"\n"), &format!("error: /nowhere/python3 (slated.toml:8: `defaults.python`) cannot run plugins: it does not start: No such file or directory (os error 2)\n{hint}"))?;
     let answer = format!(
         "echo '{{\"executable\":\"{}/bin/python3\",\"version\":[3,11,7],\"shotgun_api3\":null,\"why\":\"ModuleNotFoundError: No module named shotgun_api3\"}}'",
         place.path().display()
@@ -157,6 +156,13 @@ fn a_machine_without_a_python_for_plugins() -> Result<()> {
          \x20 python (PATH): it does not start: No such file or directory (os error 2)\n\
          install it with: HERE/bin/python3 -m pip install shotgun_api3\n\
          hint: or name another Python with --python or `defaults.python`")?;
+    // So it is with a plugin that may come later.
+    let python = python::interpreter()?;
+    place.refuses(
+        &format!("{GOOD}[defaults]\npython = \"{}\"\n[plugin.later]\npython = \"bin/python3\"\n", python.display()),
+        &format!("error: HERE/bin/python3 (slated.toml:10: `plugin.\"later\".python`) cannot run plugins: cannot import shotgun_api3 (ModuleNotFoundError: No module named shotgun_api3)\n\
+         install it with: HERE/bin/python3 -m pip install shotgun_api3\n{hint}"),
+    )?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use slated_host::{Environment, Interpreter, candidates};
+use slated_host::{Candidate, Environment, Interpreter, candidates};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -37,16 +37,16 @@ const NAME_ONE: &str = "or name a Python that imports shotgun_api3 with `--pytho
 /// Variables that make a Python find other modules than its own; workers do not get them either.
 pub(super) const MISLEADING: [&str; 2] = ["PYTHONPATH", "PYTHONHOME"];
 
-/// Returns the Python of the `--python` flag, else the first here that imports the client, else one
+/// Returns the Python of the `--python` flag or `SLATED_PYTHON`, else the first here that imports the client, else one
 /// made for the demo.
 pub(super) async fn find_or_make(flag: Option<&Path>) -> Result<Interpreter, CommandError> {
-    if let Some(flag) = flag {
-        return named(flag).await;
-    }
     let ready = home()?.join(CLIENT.replace("==", "-"));
     let mut bases = Vec::new();
     let mut rejected = Vec::new();
-    let here = candidates(None, None, |name| std::env::var_os(name));
+    let here = candidates(flag, None, |name| std::env::var_os(name));
+    if let Some(one) = here.iter().find(|c| c.named) {
+        return named(one).await;
+    }
     for program in here
         .into_iter()
         .map(|c| c.program)
@@ -78,7 +78,10 @@ pub(super) async fn find_or_make(flag: Option<&Path>) -> Result<Interpreter, Com
     make(base, &ready).await
 }
 
-async fn named(program: &Path) -> Result<Interpreter, CommandError> {
+async fn named(candidate: &Candidate) -> Result<Interpreter, CommandError> {
+    let Candidate {
+        program, origin, ..
+    } = candidate;
     let found = ask(program).await.map_err(CommandError::configuration)?;
     if found.shotgun_api3.is_some() {
         return Ok(found);
@@ -86,7 +89,7 @@ async fn named(program: &Path) -> Result<Interpreter, CommandError> {
     let why = found.import_error.as_deref().unwrap_or("no reason given");
     let message = format!("{} cannot import shotgun_api3 ({why})", program.display());
     Err(CommandError::configuration(message).hint(format!(
-        "install it with `{}`, or leave out --python",
+        "install it with `{}`, or leave out {origin}",
         found.install_command()
     )))
 }
