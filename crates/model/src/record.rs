@@ -49,7 +49,7 @@ pub struct LaneRow {
     pub hold: Option<HoldRow>,
     /// A person stopped it with `plugin stop`.
     pub stopped: bool,
-    /// The plugin's file was gone.
+    /// The plugin's file was gone; or it was never loaded, and may be no plugin.
     pub gone: bool,
     /// SHA-256 of the content that ran last, in hex; empty if none did.
     pub content: String,
@@ -57,7 +57,8 @@ pub struct LaneRow {
     pub mtime_ns: i64,
     /// Rows that a person let it skip: after the first offset of a pair, up to the second.
     pub skipped: Vec<(Offset, Offset)>,
-    /// The plugin that goes on in its place since its file was moved or renamed.
+    /// The plugin that goes on in its place since its file was moved or renamed. Itself, where its
+    /// file proved to be a module that others import: then nothing goes on in this place.
     pub moved_to: Option<PluginId>,
 }
 
@@ -81,6 +82,12 @@ impl LaneRow {
             skipped: Vec::new(),
             moved_to: None,
         }
+    }
+    /// Tells whether nothing shows yet, or any more, that its file is a plugin: it keeps a place for
+    /// the case that it is one, and is in no list.
+    pub fn is_only_a_place(&self) -> bool {
+        let ran = !self.content.is_empty();
+        (self.gone && !ran) || self.moved_to.as_ref() == Some(&self.plugin)
     }
 }
 

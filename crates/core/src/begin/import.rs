@@ -19,6 +19,10 @@ const NEAR: u64 = 5_000;
 /// Plugins after it in the order do not wait for one that is so many ids behind the furthest.
 const BEHIND: u64 = 500;
 
+/// The content on record of a plugin that the Python daemon ran and whose file is not there: it is
+/// a plugin, and nobody knows what its file says.
+const RAN_ELSEWHERE: &str = "unknown";
+
 /// A plugin whose file is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present {
@@ -152,6 +156,7 @@ pub fn import(old: &OldState, present: &[Present], new: NewPlugins) -> Import {
                     reason,
                 }),
                 gone: *absent,
+                content: if *absent { RAN_ELSEWHERE } else { "" }.to_owned(),
                 moved_to: moved.get(&one.plugin).cloned(),
                 in_line_from: reach.in_line_from(*last),
                 ..LaneRow::new(one.plugin.clone(), Offset(0))

@@ -40,6 +40,10 @@ pub(crate) struct Plugin {
     pub(crate) resume_on_use: bool,
     /// It registers nothing: a module that others import, and no plugin.
     pub(crate) helper: bool,
+    /// A load has shown that it is a plugin.
+    pub(crate) known: bool,
+    /// After which event it begins, as long as that was not told.
+    pub(crate) begins_after: Option<EventId>,
     /// Why its content does not load.
     pub(crate) broken: Option<Broken>,
     pub(crate) last: Option<LastView>,
@@ -127,6 +131,8 @@ impl Plugin {
             used: None,
             resume_on_use: false,
             helper: false,
+            known: false,
+            begins_after: None,
             broken: None,
             last: None,
             last_error: None,

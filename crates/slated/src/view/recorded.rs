@@ -129,7 +129,8 @@ impl EventLine {
 pub(crate) async fn offline(store: &dyn Store, url: &str) -> slated_store::Result<StatusView> {
     let snapshot = store.snapshot().await?;
     let mut plugins = Vec::new();
-    for lane in snapshot.lanes.iter().filter(|l| l.moved_to.is_none()) {
+    let shown = |lane: &&LaneRow| lane.moved_to.is_none() && !lane.is_only_a_place();
+    for lane in snapshot.lanes.iter().filter(shown) {
         let latest = store.latest(Some(lane.plugin.clone()), 50).await?;
         plugins.push(PluginView::recorded(
             lane,
@@ -186,6 +187,7 @@ pub(crate) async fn event(
     let lanes = store.snapshot().await?.lanes;
     let plugins = lanes
         .iter()
+        .filter(|lane| !lane.is_only_a_place())
         .map(|lane| fate(lane, &row, &outcomes, &attempts))
         .collect();
     let event = serde_json::from_str(row.event.text());

@@ -7,7 +7,7 @@ use slated_sim::{CommitPolicy, Fate};
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
 use crate::{
-    LIMIT, Value, WANTED, begins, begun, edit, happen, is, json, plugin, says, shows, world,
+    LIMIT, Value, WANTED, begins, begun, edit, happen, is, json, lines, plugin, says, shows, world,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,4 +102,39 @@ async fn a_held_plugin_stays_held_until_its_file_is_touched_or_edited() -> Resul
     assert_eq!(verdict.repeats.retried, 2, "{verdict}");
     assert_eq!(verdict.parked, 0, "{verdict}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_is_kept_though_the_daemon_is_killed_before_the_first_load_is_through() -> Result<()>
+{
+    let folder = tempfile::tempdir()?;
+    let gate = folder.path().join("open");
+    let text = format!(
+        "import os, time\n\ndef registerCallbacks(reg):\n    while not os.path.exists({gate:?}):\n        time.sleep(0.02)\n    \
+         reg.registerCallback(None, None, f, {{'{WANTED}': None}}, None, False)\n\ndef f(sg, logger, event, args):\n    pass\n"
+    );
+    let mut world = world()
+        .plugin(Plugin::source("slow", &text))
+        .start()
+        .await?;
+    let placed = |s: &Value| plugin(s, "slow")["lag"].is_u64();
+    shows(&world, "a place", placed).await?;
+    let event = happen(world.site());
+    begins(&mut world, "quick", event, 1).await?;
+    world.kill9().await?;
+    // Nobody knows yet whether it is a plugin.
+    let listed = world.ask("plugin", &["list", "--json"]).await?;
+    assert!(
+        listed.contains("plugins/quick") && !listed.contains("slow"),
+        "{listed}"
+    );
+    assert_eq!(lines(&world, "plugins/slow: new"), 0, "{}", world.log());
+
+    world.restart()?;
+    std::fs::write(&gate, "")?;
+    says(&mut world, "plugins/slow: new", 1).await?;
+    let done = |s: &Value| plugin(s, "slow")["last"]["event"] == event;
+    shows(&world, "the event of the time between", done).await?;
+    world.caught_up(LIMIT).await?;
+    world.verdict().await?.kept(1)
 }

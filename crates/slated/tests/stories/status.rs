@@ -6,7 +6,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
-use crate::{LIMIT, Value, WANTED, World, happen, loads, said, shows, world};
+use crate::{
+    LIMIT, Value, WANTED, World, begins, begun, happen, lines, loads, said, says, shows, world,
+};
 
 /// Writes which keys a value has, on all levels: lists by their first element.
 fn shape(value: &Value) -> Value {
@@ -36,8 +38,10 @@ async fn commands_show_the_same_with_a_daemon_and_without() -> Result<()> {
     let fails = Callback::new("f").wants(WANTED).does(Act::Raise, 1, None);
     let mut world = world()
         .plugin(Plugin::journal("fails").callback(fails))
+        .plugin(Plugin::source("helper", "NAME = 'no plugin'\n"))
         .start()
         .await?;
+    says(&mut world, "it is taken for a helper module", 1).await?;
     let event = happen(world.site());
     world.caught_up(LIMIT).await?;
     let idle = |s: &Value| {
@@ -108,6 +112,15 @@ async fn commands_show_the_same_with_a_daemon_and_without() -> Result<()> {
     let fates = running[3][0]["plugins"].as_array().context("plugins")?;
     let outcomes = fates.iter().map(|f| &f["units"][0]["outcome"]);
     assert_eq!(outcomes.collect::<Vec<_>>(), ["dead letter", "done"]);
+
+    // A helper has no place in the log: once it is a plugin, it begins.
+    assert_eq!(lines(&world, "plugins/helper: new"), 0, "{}", world.log());
+    world.install(Plugin::journal("helper"))?;
+    world.restart()?;
+    says(&mut world, "plugins/helper: new", 1).await?;
+    let later = happen(world.site());
+    begins(&mut world, "helper", later, 1).await?;
+    assert_eq!(begun(&world, "helper", event)?, 0);
     Ok(())
 }
 

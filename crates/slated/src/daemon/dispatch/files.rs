@@ -201,7 +201,9 @@ impl Dispatcher {
         let now = self.clock.now();
         let plugin = &mut self.plugins[place];
         plugin.text = text;
-        plugin.helper = false;
+        if std::mem::replace(&mut plugin.helper, false) {
+            plugin.seen_at = now;
+        }
         plugin.resume_on_use = !first;
         // What stood here went elsewhere: this is another plugin of the same name.
         let moved = |row: &LaneRow| row.moved_to.is_some();
@@ -217,12 +219,19 @@ impl Dispatcher {
                 || row.mtime_ns < text.mtime_ns
                 || self.workers.config().conf.is_some();
             self.hold_out_of_log(&mut row);
+            if row.is_only_a_place() {
+                plugin.begins_after = row.floor;
+            } else {
+                plugin.known = true;
+            }
             self.open_lane(place, row, attempts, &ahead);
         } else if plugin.lane.is_none() && self.workers.starts_by_id() {
             // No look at the site is waited for, which could be one tick away.
             self.place_new(place, EventId(0));
         }
-        self.amend(place, |row| row.gone = false);
+        if self.plugins[place].known {
+            self.amend(place, |row| row.gone = false);
+        }
         if self.stopping.is_some() {
             return;
         }

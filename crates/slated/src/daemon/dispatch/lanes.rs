@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use slated_core::Mono;
 use slated_core::lane::{self, Lane, Moment};
+use slated_core::life;
 use slated_core::retry::SiteHealth;
 use slated_model::{Attempt, Change, EventId, Failure, LaneRow, Offset, OutcomeRow, Row};
 
@@ -37,17 +38,39 @@ impl Dispatcher {
         let used = plugin.used.and_then(|g| plugin.workers.get(&g));
         let text = used.map(|w| w.text.clone()).unwrap_or_default();
         (row.content, row.mtime_ns) = (text.sha256, text.mtime_ns);
+        // Until a load has shown what it is, only its place is on record.
+        row.gone = !plugin.known;
+        plugin.begins_after = row.floor;
         self.journal.note(Change::Lane(row.clone()));
         // A plugin that was moved away may have stood here before.
         self.journal.note(Change::Cursor {
             plugin: row.plugin.clone(),
             cursor: row.cursor,
         });
-        self.teller.tell(Fact::PluginPlaced {
-            plugin: plugin.id.clone(),
-            after: row.floor.unwrap_or_default(),
-        });
         self.open_lane(place, row, Vec::new(), &[]);
+        if self.plugins[place].known {
+            self.tell_place(place);
+        }
+    }
+
+    /// Says once where a new plugin begins.
+    fn tell_place(&mut self, place: Place) {
+        let plugin = &mut self.plugins[place];
+        if let Some(after) = plugin.begins_after.take() {
+            let plugin = plugin.id.clone();
+            self.teller.tell(Fact::PluginPlaced { plugin, after });
+        }
+    }
+
+    /// A load has shown that a file is a plugin, whether or not it runs.
+    pub(super) fn is_plugin(&mut self, place: Place) {
+        let plugin = &mut self.plugins[place];
+        if plugin.known || plugin.life.state() == life::State::Gone {
+            return;
+        }
+        plugin.known = true;
+        self.amend(place, |row| row.gone = false);
+        self.tell_place(place);
     }
 
     pub(super) fn open_lane(

@@ -77,6 +77,8 @@ impl Dispatcher {
             plugin.note_error(None, None, format!("the system refused a process: {error}"));
             self.teller.tell(Fact::ProcessRefused { plugin: id, error });
         } else {
+            self.is_plugin(place);
+            let plugin = &mut self.plugins[place];
             plugin.note_error(None, None, error.clone());
             plugin.broken = Some(Broken {
                 place: error.clone(),

@@ -86,7 +86,8 @@ impl Dispatcher {
             let lane = plugin.lane.as_ref();
             !plugin.helper && !lane.is_some_and(|l| away(l.record_row()))
         });
-        let absent = self.recorded.values().filter(|(row, ..)| !away(row));
+        let absent = self.recorded.values();
+        let absent = absent.filter(|(row, ..)| !away(row) && !row.is_only_a_place());
         let absent = absent.map(|(row, attempts, _)| {
             let mut view = PluginView::recorded(row, end, attempts, &[]);
             if view.state == PluginState::Unknown {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slated_core::lane;
+use slated_core::lane::{self, Lane};
 use slated_core::life::{self, Generation};
 use slated_host::wire::{Emails, LoadFailed, LoadPhase};
 use slated_host::{Report, WorkerId};
@@ -122,6 +122,7 @@ impl Dispatcher {
             pid: worker.pid.unwrap_or_default(),
         });
         worker.loaded = Some(loaded);
+        self.is_plugin(place);
         self.live(place, life::Input::Ready(generation));
     }
 
@@ -145,6 +146,7 @@ impl Dispatcher {
             self.shelve(place);
             return;
         }
+        self.is_plugin(place);
         let plugin = &mut self.plugins[place];
         let message = failed.message.clone();
         plugin.note_error(None, None, message.clone());
@@ -166,11 +168,25 @@ impl Dispatcher {
     }
 
     /// A file that registers nothing is a module that plugins import: one notice, no alarm, and no
-    /// lane that anything waits for.
+    /// lane. Should it become a plugin, it begins then.
     fn shelve(&mut self, place: Place) {
-        self.amend(place, |row| row.gone = true);
+        let plugin = &self.plugins[place];
+        let ran = |lane: &Lane| !lane.record_row().content.is_empty();
+        let ran = plugin.lane.as_ref().is_some_and(ran);
+        let id = plugin.id.clone();
+        self.amend(place, |row| {
+            row.gone = true;
+            if !ran {
+                row.moved_to = Some(id);
+            }
+        });
         let plugin = &mut self.plugins[place];
         plugin.helper = true;
+        plugin.known = false;
+        plugin.begins_after = None;
+        if !ran {
+            plugin.lane = None;
+        }
         self.teller.tell(Fact::PluginFile {
             plugin: plugin.id.clone(),
             what: "has no registerCallbacks; it is taken for a helper module",
