@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use slated_model::EventId;
+use slated_model::{EventId, Hole, LedgerState};
 
+use super::ladder::Rung;
 use super::{AnchorLost, Follower};
 
 /// Where a follower stands.
@@ -48,11 +49,29 @@ impl Follower {
             lost: self.lost.clone(),
             ..Status::default()
         };
-        for (hole, closed) in self.holes() {
+        status.count(self.holes());
+        status
+    }
+}
+
+impl Status {
+    /// Returns where a follower stands that does not run, by its ledger on record.
+    pub fn recorded(ledger: &LedgerState) -> Self {
+        let mut status = Self {
+            high: ledger.high,
+            ..Self::default()
+        };
+        let holes = ledger.holes.iter();
+        status.count(holes.map(|hole| (*hole, is_closed(hole))));
+        status
+    }
+
+    fn count(&mut self, holes: impl Iterator<Item = (Hole, bool)>) {
+        for (hole, closed) in holes {
             let of = if closed {
-                &mut status.closed
+                &mut self.closed
             } else {
-                &mut status.open
+                &mut self.open
             };
             of.ranges += 1;
             of.ids = of
@@ -60,6 +79,10 @@ impl Follower {
                 .saturating_add((hole.hi.0 - hole.lo.0).saturating_add(1));
             of.oldest = of.oldest.max(Duration::from_millis(hole.age_ms));
         }
-        status
     }
+}
+
+/// Tells whether a hole is left to the audit.
+fn is_closed(hole: &Hole) -> bool {
+    Rung::of(Duration::from_millis(hole.age_ms), hole.looks) == Rung::Closed
 }

@@ -519,3 +519,31 @@ fn twenty_thousand_holes_are_carried_with_ease() {
     assert_eq!(asked, 61 * 4);
     assert_eq!(story.commits, 2);
 }
+
+#[test]
+fn a_ledger_on_record_shows_as_it_will_when_it_is_followed() {
+    let hole = |lo, hi, hours: u64, looks| Hole {
+        lo: EventId(lo),
+        hi: EventId(hi),
+        age_ms: hours * 3_600_000,
+        looks,
+    };
+    let state = LedgerState {
+        high: EventId(900),
+        holes: vec![
+            hole(10, 19, 80, 500),
+            // Old, but rarely asked for: not closed.
+            hole(30, 30, 80, 100),
+            hole(40, 44, 1, 500),
+        ],
+        ..LedgerState::default()
+    };
+    let shown = Status::recorded(&state);
+    assert_eq!((shown.closed.ranges, shown.closed.ids), (1, 10));
+    assert_eq!((shown.open.ranges, shown.open.ids), (2, 6));
+    let resumed = Story::resume([], state).follower.status();
+    assert_eq!(
+        (shown.high, shown.open, shown.closed),
+        (resumed.high, resumed.open, resumed.closed)
+    );
+}

@@ -1,6 +1,6 @@
 //! `slated status`: everything at a glance.
 
-use comfy_table::{Cell, Color};
+use comfy_table::{Cell, Color, ContentArrangement, Table};
 use owo_colors::{OwoColorize as _, Style};
 
 use super::common::{ConfigArgs, ago, ask};
@@ -11,6 +11,9 @@ use crate::view::{self, LineView, PluginState, PluginView, SiteState, StatusView
 /// Show the site, the log and every plugin at a glance
 ///
 /// Asks the running daemon; where none runs, shows what stands on record.
+///
+/// CURSOR is the place in slated's log up to which a plugin has finished everything, LAG how many
+/// events stand behind it. DONE and FAILED count callbacks since the daemon's start.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -19,6 +22,9 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// Columns of a terminal that the lists fit into.
+const WIDTH: u16 = 100;
 
 pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     let config = args.config.load()?.config;
@@ -43,7 +49,9 @@ fn show(status: &StatusView) {
     let site = &status.site;
     let daemon = match status.pid {
         Some(pid) => format!("slated {} (process {pid})", status.version),
-        None => "no daemon runs; this is what stands on record".into(),
+        None => {
+            "no daemon runs; this is what stands on record: not whether plugins load and run".into()
+        }
     };
     out::line(daemon.bold());
     let caught_up = match (site.caught_up, status.running) {
@@ -74,6 +82,10 @@ fn show(status: &StatusView) {
     out::line(format!("log      {} events", status.log.events));
     out::line("");
     plugins(&status.plugins);
+    if let Some(table) = callbacks(&status.plugins) {
+        out::line("");
+        out::line(table);
+    }
     for plugin in &status.plugins {
         detail(plugin);
     }
@@ -85,8 +97,12 @@ pub(crate) fn plugins(plugins: &[PluginView]) {
         out::line("no plugins");
         return;
     }
+    out::line(overview(plugins));
+}
+
+fn overview(plugins: &[PluginView]) -> Table {
     let mut table = out::table(&[
-        "PLUGIN", "STATE", "LAG", "DONE", "FAILED", "RETRIES", "LAST",
+        "PLUGIN", "STATE", "CURSOR", "LAG", "DONE", "FAILED", "RETRIES", "LAST",
     ]);
     for plugin in plugins {
         let number = |n: Option<u64>| n.map_or_else(|| "-".into(), |n| n.to_string());
@@ -94,9 +110,10 @@ pub(crate) fn plugins(plugins: &[PluginView]) {
         table.add_row([
             Cell::new(&plugin.plugin),
             Cell::new(plugin.state).fg(plugin_colour(plugin.state)),
+            Cell::new(number(plugin.cursor)),
             Cell::new(number(plugin.lag)),
-            Cell::new(plugin.done),
-            Cell::new(plugin.failed),
+            Cell::new(number(plugin.done)),
+            Cell::new(number(plugin.failed)),
             Cell::new(plugin.retries.len()),
             Cell::new(last.map_or_else(
                 || "-".into(),
@@ -104,12 +121,32 @@ pub(crate) fn plugins(plugins: &[PluginView]) {
             )),
         ]);
     }
-    out::line(table);
+    table
+}
+
+/// Makes a table of what plugins are called with, where that is known.
+fn callbacks(plugins: &[PluginView]) -> Option<Table> {
+    let mut table = out::table(&["PLUGIN", "CALLBACKS"]);
+    table
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH);
+    for plugin in plugins {
+        if let Some(callbacks) = &plugin.callbacks {
+            let names = callbacks.iter().map(|c| c.name.to_string());
+            let names = names.collect::<Vec<_>>().join(", ");
+            let names = if names.is_empty() { "none" } else { &names };
+            table.add_row([plugin.plugin.to_string().as_str(), names]);
+        }
+    }
+    (!table.is_empty()).then_some(table)
 }
 
 fn detail(plugin: &PluginView) {
     let mut lines = Vec::new();
-    lines.extend(plugin.why.clone());
+    // What holds for all of them stands above.
+    let why = plugin.why.as_ref();
+    let why = why.filter(|_| plugin.state != PluginState::Unknown);
+    lines.extend(why.cloned());
     lines.extend(plugin.line.as_ref().and_then(LineView::says));
     lines.extend(plugin.traceback.as_deref().map(|t| t.trim_end().to_owned()));
     for retry in &plugin.retries {
@@ -119,7 +156,7 @@ fn detail(plugin: &PluginView) {
             retry.event, retry.callback, retry.failed, retry.error
         ));
     }
-    if let Some(error) = plugin.last_error.as_ref().filter(|_| plugin.why.is_none()) {
+    if let Some(error) = plugin.last_error.as_ref().filter(|_| why.is_none()) {
         let event = error
             .event
             .map(|e| format!("event {e}: "))
@@ -161,5 +198,39 @@ pub(crate) fn coloured(colour: Color) -> Style {
         Color::Green => Style::new().green(),
         Color::Yellow => Style::new().yellow(),
         _ => Style::new().red().bold(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_busy_night_fits_a_terminal() {
+        let callbacks: Vec<_> = (0..30)
+            .map(|n| json!({"name": format!("on_status_{n}"), "match": {}, "stop_on_error": true}))
+            .collect();
+        let view = json!({
+            "plugin": "plugins/version_review", "state": "quarantined", "why": null, "traceback": null,
+            "file": null, "pid": null, "python": null, "cursor": 1_234_567, "lag": 1234, "in_flight": 0,
+            "retries": [], "callbacks": callbacks, "done": 45_678, "failed": 12,
+            "last": {"event": 12_345_678, "callback": "f", "outcome": "done",
+                     "at_ms": crate::clock::wall_ms() - 40_000},
+            "last_error": null,
+        });
+        let plugins = [serde_json::from_value::<PluginView>(view).unwrap()];
+        let lists = format!("{}\n{}", overview(&plugins), callbacks_of(&plugins));
+        for line in lists.lines() {
+            assert!(line.trim_end().chars().count() <= WIDTH.into(), "{line:?}");
+        }
+        for words in ["CURSOR", "1234567", "on_status_0,", "on_status_29"] {
+            assert!(lists.contains(words), "{words:?} in {lists}");
+        }
+    }
+
+    fn callbacks_of(plugins: &[PluginView]) -> String {
+        callbacks(plugins).unwrap().to_string()
     }
 }

@@ -32,19 +32,19 @@ impl PluginView {
                     own.map(RetryView::of).collect()
                 })
                 .unwrap_or_default(),
-            callbacks: worker
-                .and_then(|w| w.loaded.as_ref())
-                .into_iter()
-                .flat_map(|l| &l.callbacks)
-                .map(|c| CallbackView {
-                    name: c.id.clone(),
-                    matcher: c.matcher.clone(),
-                    stop_on_error: c.stop_on_error,
-                })
-                .collect(),
+            callbacks: worker.and_then(|w| w.loaded.as_ref()).map(|loaded| {
+                let callbacks = loaded.callbacks.iter();
+                callbacks
+                    .map(|c| CallbackView {
+                        name: c.id.clone(),
+                        matcher: c.matcher.clone(),
+                        stop_on_error: c.stop_on_error,
+                    })
+                    .collect()
+            }),
             line: None,
-            done: plugin.done,
-            failed: plugin.failed,
+            done: Some(plugin.done),
+            failed: Some(plugin.failed),
             last: plugin.last.clone(),
             last_error: plugin.last_error.clone(),
         }
@@ -77,12 +77,7 @@ impl SiteView {
             caught_up: follow.caught_up,
             read_at_ms: status.read_at_ms,
             requests: status.requests,
-            holes: HolesView {
-                open: follow.open.ranges,
-                open_ids: follow.open.ids,
-                oldest_s: follow.open.oldest.as_secs(),
-                closed: follow.closed.ranges,
-            },
+            holes: HolesView::of(follow),
             late: follow.late,
         }
     }

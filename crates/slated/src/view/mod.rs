@@ -174,13 +174,15 @@ pub(crate) struct PluginView {
     pub(crate) in_flight: u64,
     /// Units that failed and will be tried again.
     pub(crate) retries: Vec<RetryView>,
-    pub(crate) callbacks: Vec<CallbackView>,
+    /// What it registered; absent as long as no process of it has loaded, which also holds without
+    /// a daemon.
+    pub(crate) callbacks: Option<Vec<CallbackView>>,
     /// Its place among the others; absent where there is no order, or no daemon.
     #[serde(default)]
     pub(crate) line: Option<LineView>,
-    /// Outcomes since the daemon's start.
-    pub(crate) done: u64,
-    pub(crate) failed: u64,
+    /// Outcomes since the daemon's start; absent where none runs.
+    pub(crate) done: Option<u64>,
+    pub(crate) failed: Option<u64>,
     pub(crate) last: Option<LastView>,
     pub(crate) last_error: Option<ErrorView>,
 }

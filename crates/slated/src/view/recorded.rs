@@ -1,6 +1,7 @@
 //! What stands on record, shown: for a slated that does not run, and for the fate of an event.
 
 use serde::Deserialize;
+use slated_core::follow::Status;
 use slated_model::{Attempt, Discard, EventId, HoldRow, LaneRow, Offset, Outcome, OutcomeRow, Row};
 use slated_store::{Snapshot, Store};
 
@@ -34,6 +35,7 @@ impl PluginView {
             why: match state {
                 PluginState::Gone => Some(GONE.into()),
                 PluginState::Stopped => Some(stopped(lane.plugin.stem())),
+                PluginState::Unknown => Some(UNKNOWN.into()),
                 _ => lane.hold.as_ref().map(|h| hold(lane.plugin.stem(), h)),
             },
             traceback: None,
@@ -45,9 +47,9 @@ impl PluginView {
             in_flight: 0,
             retries: own.map(RetryView::of).collect(),
             line: None,
-            callbacks: Vec::new(),
-            done: 0,
-            failed: 0,
+            callbacks: None,
+            done: None,
+            failed: None,
             last: newest.map(|o| LastView {
                 event: o.event,
                 callback: o.callback.clone(),
@@ -71,6 +73,9 @@ impl PluginView {
 
 /// Why a plugin is gone, and what brings it back.
 pub(crate) const GONE: &str = "its file is gone; put back, it goes on where it stood";
+
+/// Why nothing more is known of a plugin.
+const UNKNOWN: &str = "no daemon runs, and whether it would load and run is not on record";
 
 /// Says that a person stopped a plugin, and what ends that.
 pub(crate) fn stopped(stem: &str) -> String {
@@ -139,7 +144,7 @@ pub(crate) async fn offline(store: &dyn Store, url: &str) -> slated_store::Resul
             &latest,
         ));
     }
-    let ledger = snapshot.ledger.clone().unwrap_or_default();
+    let follow = Status::recorded(&snapshot.ledger.clone().unwrap_or_default());
     Ok(StatusView {
         version: env!("CARGO_PKG_VERSION").into(),
         running: false,
@@ -147,23 +152,24 @@ pub(crate) async fn offline(store: &dyn Store, url: &str) -> slated_store::Resul
         site: SiteView {
             url: snapshot.site.clone().unwrap_or_else(|| url.into()),
             state: SiteState::Unknown,
-            head: ledger.high.0,
-            holes: HolesView {
-                open: ledger.holes.len() as u64,
-                open_ids: ledger.holes.iter().map(|h| h.hi.0 - h.lo.0 + 1).sum(),
-                oldest_s: ledger
-                    .holes
-                    .iter()
-                    .map(|h| h.age_ms / 1000)
-                    .max()
-                    .unwrap_or_default(),
-                closed: 0,
-            },
+            head: follow.high.0,
+            holes: HolesView::of(&follow),
             ..SiteView::default()
         },
         log: LogView::of(&snapshot),
         plugins,
     })
+}
+
+impl HolesView {
+    pub(crate) fn of(follow: &Status) -> Self {
+        Self {
+            open: follow.open.ranges,
+            open_ids: follow.open.ids,
+            oldest_s: follow.open.oldest.as_secs(),
+            closed: follow.closed.ranges,
+        }
+    }
 }
 
 impl LogView {

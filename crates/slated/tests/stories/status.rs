@@ -58,6 +58,15 @@ async fn commands_show_the_same_with_a_daemon_and_without() -> Result<()> {
         ("events", &["tail", "--json"]),
         ("events", &["show", &show, "--json"]),
     ];
+    let seen = world.ask("status", &[]).await?;
+    let listed = |words: &str| {
+        seen.lines()
+            .any(|l| l.split_whitespace().eq(words.split(' ')))
+    };
+    assert!(
+        seen.contains("CURSOR") && listed("plugins/quick seen"),
+        "{seen}"
+    );
     let mut running = Vec::new();
     for (command, arguments) in commands {
         running.push(json(&world, command, arguments).await?);
@@ -67,6 +76,9 @@ async fn commands_show_the_same_with_a_daemon_and_without() -> Result<()> {
     for (command, arguments) in commands {
         stopped.push(json(&world, command, arguments).await?);
     }
+
+    let seen = world.ask("status", &[]).await?;
+    assert!(seen.contains("not whether plugins load and run"), "{seen}");
 
     let (on, off) = (&running[0][0], &stopped[0][0]);
     assert_eq!(
@@ -96,6 +108,18 @@ async fn commands_show_the_same_with_a_daemon_and_without() -> Result<()> {
                 assert_eq!(on["last"][same], off["last"][same], "{on} {off}");
             }
             assert_eq!(on["last_error"]["error"], off["last_error"]["error"]);
+            // What only a daemon knows is absent without one, and not zero.
+            for own in ["done", "failed", "callbacks"] {
+                assert!(
+                    !on[own].is_null() && off[own].is_null(),
+                    "{own}: {on} {off}"
+                );
+            }
+            let why = off["why"].as_str().unwrap_or_default();
+            assert!(
+                on["why"].is_null() && why.contains("no daemon runs"),
+                "{off}"
+            );
         }
     }
     let failing = &off["plugins"].as_array().context("plugins")?[0];

@@ -289,7 +289,7 @@ fn has_settled(plugin: &PluginView) -> bool {
 fn callbacks(views: &[PluginView]) -> Vec<Callback> {
     let of = |view: &PluginView| {
         let plugin = view.plugin.clone();
-        let callbacks = view.callbacks.clone().into_iter();
+        let callbacks = view.callbacks.clone().unwrap_or_default().into_iter();
         callbacks
             .map(move |c| Callback {
                 plugin: plugin.clone(),

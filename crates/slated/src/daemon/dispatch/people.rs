@@ -90,6 +90,7 @@ impl Dispatcher {
         let absent = absent.filter(|(row, ..)| !away(row) && !row.is_only_a_place());
         let absent = absent.map(|(row, attempts, _)| {
             let mut view = PluginView::recorded(row, end, attempts, &[]);
+            (view.done, view.failed) = (Some(0), Some(0));
             if view.state == PluginState::Unknown {
                 view.state = PluginState::Starting;
                 view.why = Some("its file was not found yet".into());
