@@ -168,7 +168,9 @@ fn show(view: &EventView) {
     for plugin in &view.plugins {
         out::line("");
         let fate = if plugin.units.is_empty() {
-            format!(": {}", plugin.fate)
+            let waits = plugin.waits.as_ref();
+            let waits = waits.map(|w| format!("; {w}")).unwrap_or_default();
+            format!(": {}{waits}", plugin.fate)
         } else {
             String::new()
         };

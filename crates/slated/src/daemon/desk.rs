@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use slated_model::{EventId, Offset};
-use slated_store::Store;
+use slated_store::{LogEnd, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::intake::IntakeStatus;
 use super::message::{Act, Message, Question, Reply};
 use crate::view::refusal::Kind;
 use crate::view::{
-    self, Begin, EventLine, EventView, LogView, PluginDetail, Refusal, SiteView, StatusView,
+    self, Begin, EventLine, EventView, FateView, LogView, PluginDetail, PluginView, Refusal, SiteView, StatusView,
 };
 
 /// Answers questions. Clones ask the same daemon.
@@ -38,15 +38,20 @@ impl Desk {
         }
     }
 
-    /// Returns everything at a glance.
-    pub(crate) async fn status(&self) -> slated_store::Result<StatusView> {
+    /// Returns all plugins, and the extent of the log.
+    async fn plugins(&self) -> (Vec<PluginView>, LogEnd) {
         let (reply, answer) = oneshot::channel();
         // A dispatcher that has ended has no plugins to show.
         self.messages
             .send(Message::Ask(Question::Plugins(reply)))
             .await
             .unwrap_or_default();
-        let (plugins, log) = answer.await.unwrap_or_default();
+        answer.await.unwrap_or_default()
+    }
+
+    /// Returns everything at a glance.
+    pub(crate) async fn status(&self) -> slated_store::Result<StatusView> {
+        let (plugins, log) = self.plugins().await;
         Ok(StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
             running: true,
@@ -114,7 +119,19 @@ impl Desk {
 
     /// Returns what became of an event.
     pub(crate) async fn event(&self, id: EventId) -> slated_store::Result<Option<EventView>> {
-        view::event(&*self.store, id).await
+        let Some(mut view) = view::event(&*self.store, id).await? else {
+            return Ok(None);
+        };
+        if view.plugins.iter().any(FateView::is_to_come) {
+            let (plugins, _) = self.plugins().await;
+            for fate in view.plugins.iter_mut().filter(|fate| fate.is_to_come()) {
+                // A live plugin knows more than its record.
+                if let Some(plugin) = plugins.iter().find(|p| p.plugin == fate.plugin) {
+                    fate.waits = plugin.waits();
+                }
+            }
+        }
+        Ok(Some(view))
     }
 
     /// Returns rows of the log after an offset.

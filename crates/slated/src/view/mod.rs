@@ -279,6 +279,9 @@ pub(crate) struct FateView {
     pub(crate) plugin: PluginId,
     /// `handled`, `not finished`, `before its start`, `skipped by a person`, or `no match`.
     pub(crate) fate: String,
+    /// The state of a plugin that has not finished it and does not run, and why.
+    #[serde(default)]
+    pub(crate) waits: Option<String>,
     pub(crate) units: Vec<UnitView>,
 }
 
@@ -295,6 +298,27 @@ pub(crate) struct UnitView {
     pub(crate) traceback: Option<String>,
     pub(crate) at_ms: i64,
 }
+
+impl PluginView {
+    /// Says why it does not get on, if it does not run.
+    pub(crate) fn waits(&self) -> Option<String> {
+        match (self.state, &self.why) {
+            (PluginState::Running | PluginState::Unknown, _) => None,
+            (state, None) => Some(state.to_string()),
+            (state, Some(why)) => Some(format!("{state} ({why})")),
+        }
+    }
+}
+
+impl FateView {
+    /// Tells whether the plugin has still to come to the event.
+    pub(crate) fn is_to_come(&self) -> bool {
+        self.fate == NOT_FINISHED && self.units.is_empty()
+    }
+}
+
+/// The fate of an event that a plugin has not passed.
+const NOT_FINISHED: &str = "not finished";
 
 impl RetryView {
     pub(crate) fn of(attempt: &Attempt) -> Self {

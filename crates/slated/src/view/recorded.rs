@@ -6,8 +6,8 @@ use slated_model::{Attempt, Discard, EventId, HoldRow, LaneRow, Offset, Outcome,
 use slated_store::{Snapshot, Store};
 
 use super::{
-    ErrorView, EventLine, EventView, FateView, HolesView, LastView, LogView, PluginState,
-    PluginView, RetryView, SiteState, SiteView, StatusView, UnitView,
+    ErrorView, EventLine, EventView, FateView, HolesView, LastView, LogView, NOT_FINISHED,
+    PluginState, PluginView, RetryView, SiteState, SiteView, StatusView, UnitView,
 };
 
 impl PluginView {
@@ -220,7 +220,7 @@ fn fate(lane: &LaneRow, row: &Row, outcomes: &[OutcomeRow], attempts: &[Attempt]
     let skipped = ranges.any(|(after, through)| *after < row.offset && row.offset <= *through);
     let fate = match () {
         () if !units.is_empty() => "handled",
-        () if row.offset > lane.cursor => "not finished",
+        () if row.offset > lane.cursor => NOT_FINISHED,
         () if below => "before its start",
         () if skipped => "skipped by a person",
         // "No match" is derived, not stored; rows before a lane's start leave no trace either.
@@ -229,6 +229,9 @@ fn fate(lane: &LaneRow, row: &Row, outcomes: &[OutcomeRow], attempts: &[Attempt]
     FateView {
         plugin: lane.plugin.clone(),
         fate: fate.into(),
+        waits: (fate == NOT_FINISHED)
+            .then(|| PluginView::recorded(lane, row.offset, &[], &[]).waits())
+            .flatten(),
         units,
     }
 }

@@ -44,6 +44,13 @@ async fn a_plugin_that_does_not_load_is_shown_and_runs_when_it_is_mended() -> Re
     assert_eq!(lines(&world, "plugins/broken: does not load"), 1);
     let missed = happen(world.site());
     begins(&mut world, "quick", missed, 1).await?;
+    let shown = world.ask("events", &["show", &missed.to_string()]).await?;
+    let waits = shown.lines().find(|l| l.starts_with("plugins/broken"));
+    let waits = waits.unwrap_or_default();
+    assert!(
+        waits.contains(": not finished; broken (") && waits.contains("broken.py:4: "),
+        "{shown}"
+    );
 
     // Still broken, otherwise; then mended: it gets what came since it was first seen.
     world.install(Plugin::source("broken", "def registerCallbacks(reg)\n"))?;
