@@ -218,19 +218,7 @@ pub(crate) fn check(config: &Config, secrets: &Secrets) -> Result<Checked, Comma
         )
         .hint("use \"now\", or \"id:N\" with the first event id that is wanted"));
     }
-    for folder in &config.plugins.folders {
-        if !folder.path.is_dir() {
-            return Err(CommandError::configuration(format!(
-                "the plugins folder {} does not exist ({})",
-                folder.path.display(),
-                config.origin("plugins.folders")
-            ))
-            .hint(match config.conf {
-                None => "make it, or correct `plugins.folders`; relative paths start at the configuration file",
-                Some(_) => "make it, or correct `paths` under [plugins]",
-            }));
-        }
-    }
+    checks::plugin_folders(config)?;
     let known = folders::present(&config.plugins.folders);
     let warnings = config.check_names(&known)?;
     checks::working_folders(config, &known)?;

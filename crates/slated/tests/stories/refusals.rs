@@ -116,6 +116,18 @@ fn a_configuration_that_cannot_be_used() -> Result<()> {
     place.refuses(&GOOD.replace("KEY", "NO_SUCH_VARIABLE"), "error: slated.toml:4: `site.key` is read from $NO_SUCH_VARIABLE, which is not set (set it, or name another source: { file = \"…\" } or { command = [\"…\"] } as `site.key`)")?;
     place.refuses(&GOOD.replace("\"plugins\"", "\"plugin\""), "error: the plugins folder HERE/plugin does not exist (slated.toml:6)\n\
                 hint: make it, or correct `plugins.folders`; relative paths start at the configuration file")?;
+    place.refuses(
+        &GOOD.replace("\"plugins\"", "\"slated.toml\""),
+        "error: the plugins folder HERE/slated.toml is not a folder (slated.toml:6)\n\
+                hint: correct `plugins.folders`; relative paths start at the configuration file",
+    )?;
+    // What can be run without a plugin is, and is told.
+    let none = GOOD.replace("\"plugins\"", "");
+    std::fs::write(place.path().join("slated.toml"), none)?;
+    let (_, said) = place.run(&["run"])?;
+    let told =
+        "slated.toml:6: `plugins.folders` is empty: the site is followed, and no plugin runs.";
+    assert_eq!(said.matches(told).count(), 1, "{said}");
     Ok(())
 }
 
