@@ -26,6 +26,9 @@ pub(crate) struct Query {
     page: usize,
     page_size: usize,
     counts: bool,
+    /// Rows that were looked at.
+    #[cfg(test)]
+    pub(super) visited: std::cell::Cell<usize>,
 }
 
 /// One page of rows.
@@ -92,6 +95,8 @@ impl Query {
             page_size: size("entities_per_page", largest_page)?.min(largest_page),
             counts: flag("return_paging_info").unwrap_or(false),
             kind: kind.to_owned(),
+            #[cfg(test)]
+            visited: std::cell::Cell::default(),
         })
     }
 
@@ -111,6 +116,8 @@ impl Query {
             rows
         };
         let passes = move |record: &Record<'a>| {
+            #[cfg(test)]
+            self.visited.set(self.visited.get() + 1);
             (self.ids.exact || self.filter.passes(view, *record))
                 && (self.archived_projects || !view.in_archived_project(*record))
         };

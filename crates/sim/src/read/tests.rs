@@ -108,3 +108,50 @@ fn the_test_site_has_gaps_of_every_kind() {
     assert!(waiting > 0, "nothing waits");
     assert!((10..35).contains(&shown), "{shown} rows are visible");
 }
+
+/// A follower that catches up asks in this shape: its holes, and everything from where it stands.
+#[test]
+fn a_page_costs_as_many_rows_as_it_holds_wherever_it_stands() {
+    const EVENTS: u64 = 50_000;
+    const PAGE: usize = 500;
+    let site = Site::new(SiteOptions {
+        production: false,
+        ..SiteOptions::default()
+    });
+    site.seed_events(EVENTS, std::time::Duration::from_hours(24));
+    // Two holes: a range, and an id asked for by its name.
+    site.hide(100..=104);
+    site.hide(200..=200);
+    let test = |relation: &str, values: Value| json!({"path": "id", "relation": relation, "values": values});
+    let (mut seen, mut last, mut pages) = (0, 200, 0);
+    loop {
+        let any = [
+            test("between", json!([100, 104])),
+            test("in", json!([200])),
+            test("greater_than", json!([last])),
+        ];
+        let args = json!({
+            "type": EVENT,
+            "filters": {"logical_operator": "and", "conditions": [
+                test("greater_than", json!([99])),
+                {"logical_operator": "or", "conditions": any},
+            ]},
+            "sorts": [{"field_name": "id", "direction": "asc"}],
+            "paging": {"entities_per_page": PAGE, "current_page": 1},
+        });
+        let (ids, visited) = site.with(|state, now| {
+            let query = Query::parse(&state.data.schema, "read", &args, PAGE).unwrap();
+            let view = state.view(now);
+            let rows = query.rows(view, &query.run(view));
+            let ids: Vec<u64> = rows.iter().map(|row| row["id"].as_u64().unwrap()).collect();
+            (ids, query.visited.get())
+        });
+        // One more tells whether there is another page.
+        assert!(visited <= PAGE + 1, "page {pages} cost {visited} rows");
+        let Some(newest) = ids.last() else { break };
+        seen += ids.len();
+        (last, pages) = (*newest, pages + 1);
+    }
+    assert_eq!(seen as u64, EVENTS - 200, "{pages} pages");
+    assert!(pages >= 99, "{pages} pages");
+}
