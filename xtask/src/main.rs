@@ -69,6 +69,7 @@ counts as one.
 
 const BENCH_HELP: &str = "\
 cargo xtask bench drain [--events N] [--plugins N] [--kinds N|all|none] [--callback-ms N]
+                        [--order ORDER] [--toml]
 cargo xtask bench idle [--seconds N] [--plugins N] [--events N]
 
 Builds a release, starts a simulated site with aged events and a daemon with plugins, each in
@@ -81,6 +82,8 @@ Options:
   --kinds N         each plugin wants one event type, of N (8) in turn; `all`: every event;
                     `none`: nothing
   --callback-ms N   how long a callback sleeps (0)
+  --order ORDER     independent, pipelined or serial (the default of the file)
+  --toml            configure with a slated.toml, not with the Python daemon's .conf
   --seconds N       how long an idle daemon is watched (30)
   --runs N          how often; the median of each figure is shown beside the runs (3)
   --binary PATH     measure this slated instead of building one

@@ -30,6 +30,10 @@ pub(super) struct Load {
     pub(super) plugins: usize,
     pub(super) callback_ms: u64,
     pub(super) wanted: Wanted,
+    /// Whether the daemon is given a `slated.toml`, or the `.conf` of the Python daemon.
+    pub(super) toml: bool,
+    /// The order between plugins, if it is not the file's default.
+    pub(super) order: Option<String>,
 }
 
 /// A daemon with nothing to do.
@@ -85,6 +89,8 @@ impl Options {
             plugins,
             callback_ms: 0,
             wanted: Wanted::Kinds(KINDS.len()),
+            toml: idle,
+            order: None,
         };
         let mut options = (Duration::from_secs(30), 3, false, None);
         let (time, runs, json, binary) = (
@@ -105,6 +111,8 @@ impl Options {
                 "--plugins" => load.plugins = number(word, value()?)?,
                 "--callback-ms" => load.callback_ms = number(word, value()?)?,
                 "--kinds" => load.wanted = kinds(value()?)?,
+                "--toml" => load.toml = true,
+                "--order" => load.order = Some((*value()?).to_owned()),
                 "--seconds" if idle => *time = Duration::from_secs(number(word, value()?)?),
                 "--runs" => *runs = number(word, value()?)?,
                 "--json" => *json = true,

@@ -20,6 +20,8 @@ use crate::python;
 
 /// The variable that holds the key of the daemon's script.
 const KEY: &str = "SLATED_SITE_KEY";
+/// The configuration of the Python daemon.
+const CONF: &str = "shotgunEventDaemon.conf";
 /// How long a daemon may take to stop.
 const STOP: Duration = Duration::from_secs(40);
 
@@ -27,6 +29,8 @@ const STOP: Duration = Duration::from_secs(40);
 pub(super) struct Stage {
     slated: PathBuf,
     key: String,
+    /// The name of the configuration.
+    config: &'static str,
     daemon: Option<Running>,
     sim: Running,
     /// What the simulator cost before the daemon came.
@@ -82,11 +86,18 @@ impl Stage {
             std::fs::write(&file, plugin(number, load))
                 .with_context(|| format!("cannot write {}", file.display()))?;
         }
-        let config = config(&text("url"), &text("script"), &python::prepare()?);
-        std::fs::write(folder.0.join("slated.toml"), config)?;
+        let python = python::prepare()?;
+        let site = (text("url"), text("script"));
+        let (name, config) = if load.toml {
+            ("slated.toml", toml(&site, &python, load))
+        } else {
+            (CONF, conf(&site, &folder.0, &python, load))
+        };
+        std::fs::write(folder.0.join(name), config)?;
         Ok(Self {
             slated: slated.to_owned(),
             key: text("key"),
+            config: name,
             daemon: None,
             sim_before: Cost::of(sim.0.id())?,
             sim,
@@ -100,7 +111,7 @@ impl Stage {
         let mut command = Command::new(&self.slated);
         command
             .args(["run", "--config"])
-            .arg(self.folder.0.join("slated.toml"))
+            .arg(self.folder.0.join(self.config))
             .env(KEY, &self.key)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -117,7 +128,12 @@ impl Stage {
         if let Some(status) = daemon.0.try_wait()? {
             bail!("the daemon ended: {status}\n{}", self.last_words());
         }
-        let status = Status::ask(&self.folder.0.join("state/control.sock"))?;
+        let state = if self.config == CONF {
+            "daemon.id.slated"
+        } else {
+            "state"
+        };
+        let status = Status::ask(&self.folder.0.join(state).join("control.sock"))?;
         if let Some(trouble) = status.as_ref().and_then(|s| s.trouble.as_ref()) {
             bail!("a plugin is not well: {trouble}\n{}", self.last_words());
         }
@@ -196,11 +212,28 @@ fn plugin(number: usize, load: &Load) -> String {
     )
 }
 
-fn config(url: &str, script: &str, python: &Path) -> String {
+fn toml((url, script): &(String, String), python: &Path, load: &Load) -> String {
     let python = python.to_string_lossy();
+    let order = load.order.as_deref().unwrap_or("independent");
     format!(
         "[site]\nurl = {url:?}\nscript = {script:?}\nkey = {{ env = \"{KEY}\" }}\n\n\
          [state]\nfolder = \"state\"\nnew_plugins = \"id:1\"\n\n\
-         [plugins]\nfolders = [\"plugins\"]\n\n[defaults]\npython = {python:?}\n"
+         [plugins]\nfolders = [\"plugins\"]\norder = {order:?}\n\n\
+         [defaults]\npython = {python:?}\n"
+    )
+}
+
+/// Writes the file as the Python daemon ships it, but for the places, and where plugins start.
+fn conf((url, script): &(String, String), folder: &Path, python: &Path, load: &Load) -> String {
+    let (folder, python) = (folder.display(), python.display());
+    let order = load.order.as_deref().unwrap_or("pipelined");
+    format!(
+        "[daemon]\npidFile: {folder}/daemon.pid\neventIdFile: {folder}/daemon.id\n\
+         logMode: 0\nlogPath: {folder}\nlogFile: shotgunEventDaemon\nlogging: 20\n\
+         conn_retry_sleep: 60\nmax_conn_retries: 5\nfetch_interval: 5\n\
+         max_event_batch_size: 500\n\n\
+         [shotgun]\nserver: {url}\nname: {script}\nkey: %({KEY})s\nuse_session_uuid: True\n\n\
+         [plugins]\npaths: {folder}/plugins\n\n[emails]\nenabled: no\n\n\
+         [slated]\npython = {python}\nnew_plugins = id:1\norder = {order}\n"
     )
 }

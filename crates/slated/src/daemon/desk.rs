@@ -11,7 +11,8 @@ use super::intake::IntakeStatus;
 use super::message::{Act, Message, Question, Reply};
 use crate::view::refusal::Kind;
 use crate::view::{
-    self, Begin, EventLine, EventView, FateView, LogView, PluginDetail, PluginView, Refusal, SiteView, StatusView,
+    self, Begin, EventLine, EventView, FateView, LogView, PluginDetail, PluginView, Refusal,
+    SiteView, StatusView,
 };
 
 /// Answers questions. Clones ask the same daemon.

@@ -34,6 +34,7 @@ use slated_config::{Config, Diagnostics, NewPlugins, Origin, Secrets};
 use slated_core::begin::Asked;
 use slated_core::follow::Pace;
 use slated_host::{Stale, WorkerCode};
+use slated_model::PluginId;
 use slated_site::{Backoff, Client, Settings};
 use slated_store::{Snapshot, Sqlite, Store};
 use tokio::sync::{mpsc, watch};

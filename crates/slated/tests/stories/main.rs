@@ -8,6 +8,7 @@ mod export;
 mod identity;
 mod import;
 mod logs;
+mod order;
 mod plugins;
 mod refusals;
 mod reload;

@@ -9,7 +9,7 @@ use crate::commands::common::{ago, ask};
 use crate::commands::status::{coloured, plugin_colour};
 use crate::error::CommandError;
 use crate::out;
-use crate::view::{self, PluginDetail};
+use crate::view::{self, LineView, PluginDetail};
 use crate::web::client::segment;
 
 /// Returns everything about a plugin, from the daemon or the store.
@@ -39,7 +39,7 @@ pub(super) fn print(detail: &PluginDetail) {
     ] {
         field(name, text.as_deref().unwrap_or_default());
     }
-    let callbacks = plugin.callbacks.iter().map(|c| {
+    let callbacks = plugin.callbacks.iter().flatten().map(|c| {
         let stops = if c.stop_on_error {
             "; a failure stops the plugin"
         } else {
@@ -115,10 +115,14 @@ fn process(detail: &PluginDetail) -> Option<String> {
 
 fn place(detail: &PluginDetail) -> Option<String> {
     let plugin = &detail.plugin;
-    Some(format!(
-        "at offset {}, {} behind, {} in flight; {} done and {} failed since the start",
-        plugin.cursor?, plugin.lag?, plugin.in_flight, plugin.done, plugin.failed
-    ))
+    let mut text = format!("at offset {}, {} behind", plugin.cursor?, plugin.lag?);
+    if let (Some(done), Some(failed)) = (plugin.done, plugin.failed) {
+        let out = plugin.in_flight;
+        let counts = format!(", {out} in flight; {done} done and {failed} failed since the start");
+        text.push_str(&counts);
+    }
+    let line = plugin.line.as_ref().and_then(LineView::says);
+    Some(line.map_or_else(|| text.clone(), |line| format!("{text}; it {line}")))
 }
 
 fn mail(emails: &Emails) -> String {

@@ -219,6 +219,7 @@ impl Dispatcher {
                 || row.mtime_ns < text.mtime_ns
                 || self.workers.config().conf.is_some();
             self.hold_out_of_log(&mut row);
+            let plugin = &mut self.plugins[place];
             if row.is_only_a_place() {
                 plugin.begins_after = row.floor;
             } else {
