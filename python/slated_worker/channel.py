@@ -27,6 +27,9 @@ class Channel(object):
         self._out = outward
         self._lock = threading.RLock()
         self._pid = os.getpid()
+        self._scan = json.JSONDecoder().raw_decode
+        # The last message as it came.
+        self.line = b""
         self.max_frame = MAX_FRAME
         self.shield = threading.RLock()  # replaced by the watch's
 
@@ -47,10 +50,15 @@ class Channel(object):
             if not line.endswith(b"\n"):
                 return None  # the daemon died while it wrote
             try:
-                message = json.loads(line.decode("utf-8"))
+                text = line.decode("utf-8")
+                # What `json.loads` does, less what it does for other inputs.
+                message, end = self._scan(text)
+                if end != len(text) - 1 and text[end:].strip():
+                    raise ValueError("more than one value")
                 message["type"]
             except (ValueError, TypeError, KeyError):
                 raise BadFrame("not a message: %r" % line[:200])
+            self.line = line
             return message
 
     def send(self, message):
@@ -62,10 +70,10 @@ class Channel(object):
         if os.getpid() != self._pid:
             return  # a forked child of the plugin: the protocol is not its own
         with self.shield, self._lock:
-            view = memoryview(data)
             try:
-                while view:
-                    view = view[os.write(self._out, view):]
+                written = os.write(self._out, data)
+                while written < len(data):
+                    written += os.write(self._out, data[written:])
             except OSError:
                 raise HostGone()
 

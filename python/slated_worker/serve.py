@@ -144,7 +144,7 @@ class _Frames(object):
 
     def _event(self, frame):
         seq = frame["seq"]
-        event = self._dates.convert(frame["event"])
+        event = self._dates.convert(frame["event"], self._channel.line)
         timeout = frame.get("timeout_ms")
         done = b'{"type":"done","seq":%d}\n' % seq
         numbers = frame["callbacks"]

@@ -23,7 +23,11 @@ class Channel(object):
 
     def receive(self):
         # Through JSON, as on the wire.
-        return json.loads(json.dumps(self.frames.pop(0))) if self.frames else None
+        if not self.frames:
+            return None
+        text = json.dumps(self.frames.pop(0))
+        self.line = text.encode("utf-8")
+        return json.loads(text)
 
     def send_bytes(self, data):
         self.answers.extend(json.loads(line) for line in data.splitlines())
@@ -174,6 +178,25 @@ class Serving(unittest.TestCase):
         ):
             row = self.dates.convert({"meta": [text]})
             self.assertEqual(row["meta"][0].isoformat(), wanted)
+
+    def test_a_glance_at_the_line_misses_nothing(self):
+        time = "2026-11-23T09:15:02Z"
+        for row in (
+            {"created_at": time, "meta": {"new": "x", "n": 1}},
+            {"created_at": time, "meta": {"new": time}},
+            {"created_at": time, "meta": {time: [time, "Z"]}},
+            {"created_at": None, "meta": {"new": time}},
+            {"created_at": "2026-11-23T09:15:02+", "meta": {"new": time}},
+            {"created_at": "2026-11-23 09:15:02Z", "meta": [time[:-1]]},
+            {"created_at": time, "attribute_name": "a &lt; b"},
+            {"created_at": time, "meta": u"\u0662026-11-23T09:15:02Z"},
+            {"meta": {"new": time}},
+            {"created_at": 3},
+        ):
+            for text in (json.dumps(row), json.dumps(row).replace('Z"', '\\u005a"')):
+                slow = self.dates.convert(json.loads(text))
+                quick = self.dates.convert(json.loads(text), text.encode("utf-8"))
+                self.assertEqual(repr(quick), repr(slow), text)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Dates(unittest.TestCase):
         text = json.dumps(row)
         client = shotgun_api3.Shotgun("https://s.example", "s", "k", connect=False)
         theirs = client._parse_records([client._transform_inbound(json.loads(text))])[0]
-        ours = events.Dates(shotgun_api3).convert(json.loads(text))
+        ours = events.Dates(shotgun_api3).convert(json.loads(text), text.encode("utf-8"))
         return ours, theirs
 
     def check(self, row):
