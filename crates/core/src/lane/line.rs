@@ -66,6 +66,10 @@ impl Lane {
             since,
             by,
         };
+        // It may have waited long enough, and then for something else.
+        if self.went_ahead == Some(row.offset) {
+            return true;
+        }
         if !at.gate.has_begun() {
             self.held_up = Some(held_up(None));
             return false;
@@ -77,6 +81,7 @@ impl Lane {
             self.held_up = Some(held_up(Some(first)));
             return false;
         }
+        self.went_ahead = Some(row.offset);
         out.push(Effect::Tell(Note::WentAhead {
             event: row.event.id,
             without: at.gate.waits_for(at.peers, row).collect(),

@@ -154,6 +154,8 @@ pub struct Lane {
     wants_call: Option<Mono>,
     /// What keeps it from sending what it could send.
     held_up: Option<HeldUp>,
+    /// The row that it takes though others have not answered it: it waited long enough.
+    went_ahead: Option<Offset>,
 
     /// The cursor as last recorded, and when.
     flushed: (Offset, Mono),
@@ -211,6 +213,7 @@ impl Lane {
             occupies: false,
             wants_call: None,
             held_up: None,
+            went_ahead: None,
         };
         for attempt in attempts {
             let trial = Trial::restored(attempt, now);

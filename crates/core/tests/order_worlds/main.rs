@@ -115,10 +115,12 @@ proptest! {
         floors in prop::collection::vec(prop_oneof![4 => Just(0u64), 1 => 1u64..8], 4),
         serial in any::<bool>(),
         quick in any::<[bool; 4]>(),
+        calls in prop_oneof![3 => Just(0usize), 1 => 1usize..4],
         seed in any::<u64>(),
     ) {
         let order = if serial { Order::Serial } else { Order::Pipelined };
-        let mut studio = Studio::new(rules(order), &filters, &floors, quick, seed);
+        let rules = Rules { calls, ..rules(order) };
+        let mut studio = Studio::new(rules, &filters, &floors, quick, seed);
         for turn in turns {
             play(&mut studio, turn);
         }
