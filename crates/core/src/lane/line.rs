@@ -74,11 +74,12 @@ impl Lane {
             self.held_up = Some(held_up(None));
             return false;
         }
-        let Some(first) = at.gate.waits_for(at.peers, row).next() else {
+        // The nearest before it answers last, as a rule: its answer alone need wake this lane.
+        let Some(last) = at.gate.waits_for(at.peers, row).last() else {
             return true;
         };
         if !at.gate.is_long(at.now, since) {
-            self.held_up = Some(held_up(Some(first)));
+            self.held_up = Some(held_up(Some(last)));
             return false;
         }
         self.went_ahead = Some(row.offset);

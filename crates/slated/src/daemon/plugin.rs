@@ -227,6 +227,12 @@ impl Plugin {
         self.timed.insert(frame.seq, Arc::clone(&frame.row));
     }
 
+    /// Tells whether its file is gone. The record says so also of one that has not loaded yet.
+    pub(crate) fn is_gone(&self) -> bool {
+        let row = self.lane.as_ref().map(Lane::record_row);
+        self.life.state() == life::State::Gone || (self.known && row.is_some_and(|row| row.gone))
+    }
+
     fn holds(&self) -> bool {
         self.lane.as_ref().is_some_and(|lane| lane.hold().is_some())
     }

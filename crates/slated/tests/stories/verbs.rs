@@ -389,3 +389,36 @@ async fn a_quarantine_ends_with_a_resume_that_skips_what_kills_it() -> Result<()
     assert_eq!(skipped, "skipped by a person");
     Ok(())
 }
+
+/// A plugin that has never loaded is stopped all the same, and one that died of loading goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_still_loading_obeys() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let gate = folder.path().join("go");
+    let loads = format!(
+        "import os, time\n\
+         while not os.path.exists({gate:?}):\n    time.sleep(0.02)\n\
+         def registerCallbacks(reg):\n    \
+             reg.registerCallback(None, None, f, {{'{WANTED}': None}})\n\
+         def f(sg, logger, event, args):\n    pass\n"
+    );
+    let mut world = world()
+        .plugin(Plugin::source("late", &loads))
+        .start()
+        .await?;
+    let placed = |status: &Value| plugin(status, "late")["cursor"].is_u64();
+    shows(&world, "it has its place", placed).await?;
+    // Its process reads the goodbye when it has loaded.
+    let (stopped, let_go) = tokio::join!(world.ask("plugin", &["stop", "late"]), async {
+        let stopped = |status: &Value| plugin(status, "late")["state"] == "stopped";
+        shows(&world, "it is stopped", stopped).await?;
+        std::fs::write(&gate, "").context("cannot open the gate")
+    });
+    stopped.and(let_go.map(|()| String::new()))?;
+    let stopped = |status: &Value| plugin(status, "late")["state"] == "stopped";
+    shows(&world, "it stays so", stopped).await?;
+    world.ask("plugin", &["resume", "late"]).await?;
+    shows(&world, "it runs", |status| is(status, "late", "running")).await?;
+    world.verdict().await?;
+    Ok(())
+}

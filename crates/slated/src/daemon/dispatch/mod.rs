@@ -216,7 +216,9 @@ impl Dispatcher {
             .iter()
             .filter_map(|p| p.lane.as_ref()?.wake_at(now, &self.gate));
         let lives = self.plugins.iter().filter_map(|p| p.life.wake_at());
-        let begins = (!self.gate.has_begun()).then_some(self.begins_by);
+        // A stop begins nothing any more.
+        let begins = !self.gate.has_begun() && self.stopping.is_none();
+        let begins = begins.then_some(self.begins_by);
         lanes
             .chain(lives)
             .chain(begins)

@@ -153,7 +153,7 @@ impl Dispatcher {
             return Err(Refusal::new(Kind::Impossible, error)
                 .hint("it gets one when the site was read; then it can be stopped"));
         };
-        let (stopped, gone) = (lane.record_row().stopped, lane.record_row().gone);
+        let (stopped, gone) = (lane.record_row().stopped, plugin.is_gone());
         if stopped {
             return Ok(());
         }
@@ -173,7 +173,7 @@ impl Dispatcher {
         let lane = plugin.lane.as_ref();
         let row = lane.map(lane::Lane::record_row);
         let stopped = row.is_some_and(|row| row.stopped);
-        let gone = row.is_some_and(|row| row.gone);
+        let gone = plugin.is_gone();
         let standing = Standing {
             stopped,
             hold: lane.and_then(lane::Lane::hold),
@@ -213,7 +213,7 @@ impl Dispatcher {
                 "`slated plugin resume {stem}` loads its current file"
             )));
         }
-        if row.is_some_and(|row| row.gone) {
+        if plugin.is_gone() {
             return Err(no_file(&plugin.id));
         }
         let text = plugin.text.clone();

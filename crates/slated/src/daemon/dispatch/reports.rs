@@ -220,6 +220,9 @@ impl Dispatcher {
         plugin.tried = true;
         let ours = exit.expected || plugin.life.is_leaving(generation);
         if !ours {
+            // What dies while it loads is no module that others import.
+            self.is_plugin(place);
+            let plugin = &mut self.plugins[place];
             let end = exit.failure().summary();
             plugin.note_error(None, None, format!("its process died ({end})"));
             self.teller.tell(Fact::WorkerDied {
