@@ -414,7 +414,8 @@ async fn a_plugin_that_is_still_loading_obeys() -> Result<()> {
         shows(&world, "it is stopped", stopped).await?;
         std::fs::write(&gate, "").context("cannot open the gate")
     });
-    stopped.and(let_go.map(|()| String::new()))?;
+    let_go?;
+    stopped?;
     let stopped = |status: &Value| plugin(status, "late")["state"] == "stopped";
     shows(&world, "it stays so", stopped).await?;
     world.ask("plugin", &["resume", "late"]).await?;
