@@ -124,9 +124,7 @@ impl Dispatcher {
             row.content = text.sha256;
             row.mtime_ns = text.mtime_ns;
         });
-        // No edit can say where a plugin starts.
-        let chosen = |lane: &lane::Lane| lane.hold().is_none_or(|hold| hold.event.is_some());
-        if resume && self.plugins[place].lane.as_ref().is_none_or(chosen) {
+        if resume {
             self.feed(place, lane::Input::Resume);
         }
         if let Some(loaded) = loaded {
