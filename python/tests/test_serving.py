@@ -170,7 +170,7 @@ class Serving(unittest.TestCase):
         self.play(frame)
         self.assertEqual(self.watch.timeout, 1500)
 
-    def test_times_in_one_minute_and_in_the_next(self):
+    def test_times_on_one_day_and_on_the_next(self):
         for text, wanted in (
             ("2026-11-23T09:15:02Z", "2026-11-23T11:15:02+02:00"),
             ("2026-11-23T09:15:59Z", "2026-11-23T11:15:59+02:00"),
