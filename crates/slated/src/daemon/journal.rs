@@ -3,6 +3,8 @@
 //! At most one write is out at a time; whatever came meanwhile is the next. So the disk sets the
 //! size of a transaction, and no delay is ever waited for.
 
+use std::collections::BTreeMap;
+
 use slated_model::Change;
 
 /// The index of a plugin in the dispatcher's list.
@@ -12,9 +14,10 @@ pub(crate) type Place = usize;
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     waiting: Vec<Change>,
-    tickets: Vec<(Place, u64)>,
+    /// The last ticket of each lane: it stands for those before it.
+    tickets: BTreeMap<Place, u64>,
     /// Tickets of the write under way.
-    out: Option<Vec<(Place, u64)>>,
+    out: Option<BTreeMap<Place, u64>>,
     /// Writes begun, and ended.
     begun: u64,
     ended: u64,
@@ -24,7 +27,7 @@ impl Journal {
     /// Adds changes of a lane, under its ticket.
     pub(crate) fn add(&mut self, place: Place, ticket: u64, changes: Vec<Change>) {
         self.waiting.extend(changes);
-        self.tickets.push((place, ticket));
+        self.tickets.insert(place, ticket);
     }
     /// Adds changes that nobody waits for.
     pub(crate) fn note(&mut self, change: Change) {
@@ -40,12 +43,12 @@ impl Journal {
         Some(std::mem::take(&mut self.waiting))
     }
     /// Takes note that the write under way is durable, and returns whom it concerns.
-    pub(crate) fn written(&mut self) -> Vec<(Place, u64)> {
+    pub(crate) fn written(&mut self) -> BTreeMap<Place, u64> {
         self.ended = self.begun;
         self.out.take().unwrap_or_default()
     }
     /// Returns the number of the write after which all that was added so far is durable.
-    pub(crate) const fn last_write(&self) -> u64 {
+    pub(crate) fn last_write(&self) -> u64 {
         let waits = !self.waiting.is_empty() || !self.tickets.is_empty();
         self.begun + waits as u64
     }
@@ -54,7 +57,7 @@ impl Journal {
         self.ended >= write
     }
     /// Tells whether everything is durable.
-    pub(crate) const fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.out.is_none() && self.waiting.is_empty() && self.tickets.is_empty()
     }
 }
@@ -62,6 +65,16 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_write_is_told_each_lane_once() {
+        let mut journal = Journal::default();
+        for (place, ticket) in [(0, 1), (3, 1), (0, 2), (0, 3)] {
+            journal.add(place, ticket, Vec::new());
+        }
+        assert!(journal.next().is_some());
+        assert_eq!(journal.written(), BTreeMap::from([(0, 3), (3, 1)]));
+    }
 
     #[test]
     fn a_write_that_began_before_says_nothing_of_what_came_after() {

@@ -143,8 +143,15 @@ impl Dispatcher {
                 input,
             );
             self.perform(place, effects);
-            let freed = freed.into_iter().map(|place| (place, lane::Input::Tick));
-            self.todo.extend(freed);
+            self.freed.extend(freed);
+        }
+    }
+
+    /// Lets lanes go on that waited for others: once a turn, so that each is sent at once what
+    /// many answers let through.
+    pub(super) fn go_on(&mut self) {
+        while let Some(place) = self.freed.pop_first() {
+            self.feed(place, lane::Input::Tick);
         }
     }
 

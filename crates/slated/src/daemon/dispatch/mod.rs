@@ -14,7 +14,7 @@ mod lives;
 mod people;
 mod reports;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +83,8 @@ pub(crate) struct Dispatcher {
     waits: Vec<Wait>,
     /// Inputs for lanes that came up while others were handled.
     todo: VecDeque<(Place, lane::Input)>,
+    /// Lanes that waited for others and may go on.
+    freed: BTreeSet<Place>,
 }
 
 /// The site as far as lanes need to know.
@@ -149,6 +151,7 @@ impl Dispatcher {
             heirs: Vec::new(),
             waits: Vec::new(),
             todo: VecDeque::new(),
+            freed: BTreeSet::new(),
         }
     }
 
@@ -177,6 +180,7 @@ impl Dispatcher {
             }
             self.tick(wake);
             self.begin_when_ready();
+            self.go_on();
             self.write();
             self.answer_waits();
             if self.has_stopped() {
