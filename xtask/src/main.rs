@@ -69,7 +69,7 @@ counts as one.
 
 const BENCH_HELP: &str = "\
 cargo xtask bench drain [--events N] [--plugins N] [--kinds N|all|none] [--callback-ms N]
-                        [--order ORDER] [--toml]
+                        [--even] [--order ORDER] [--toml]
 cargo xtask bench idle [--seconds N] [--plugins N] [--events N]
 
 Builds a release, starts a simulated site with aged events and a daemon with plugins, each in
@@ -81,6 +81,8 @@ Options:
   --plugins N       plugins, each a process (20; idle: 3)
   --kinds N         each plugin wants one event type, of N (8) in turn; `all`: every event;
                     `none`: nothing
+  --even            all event types alike often; else as on an ordinary day, where two of five
+                    events are changes of tasks
   --callback-ms N   how long a callback sleeps (0)
   --order ORDER     independent, pipelined or serial (the default of the file)
   --toml            configure with a slated.toml, not with the Python daemon's .conf

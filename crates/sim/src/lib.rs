@@ -46,7 +46,7 @@ pub use commit::{CommitPolicy, Fate, Rule, When};
 pub use faults::{Corruption, Effect, Fault, On};
 pub use log::EventRow;
 pub use refusal::Refusal;
-pub use seed::SCRIPTS;
+pub use seed::{Mix, SCRIPTS};
 pub use server::{Command, Server, ServerError};
 pub use site::{OpenTransaction, Site, SiteOptions};
 pub use state::{HistoryRow, Snapshot, Stats};

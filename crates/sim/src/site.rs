@@ -1,6 +1,7 @@
 //! The handle of a simulated site: everything a test or the server does goes through it.
 
 use std::{
+    ops::RangeInclusive,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,7 +20,7 @@ use crate::{
     refusal::Refusal,
     rpc::{Request, answer},
     schema::Schema,
-    seed,
+    seed::{self, Mix},
     state::{HistoryRow, Snapshot, State, Stats},
     write::{FieldWrite, Writer},
 };
@@ -167,8 +168,17 @@ impl Site {
     }
     /// Adds so many event rows of an ordinary studio day, spread over the last `age`.
     /// Returns the ids as `first..=last`, `None` if `count` is 0.
-    pub fn seed_events(&self, count: u64, age: Duration) -> Option<std::ops::RangeInclusive<u64>> {
-        self.with(|state, now| seed::events(state, now, count, age))
+    pub fn seed_events(&self, count: u64, age: Duration) -> Option<RangeInclusive<u64>> {
+        self.seed_events_of(Mix::Ordinary, count, age)
+    }
+    /// Adds so many event rows of a mix, as [`Site::seed_events`] does.
+    pub fn seed_events_of(
+        &self,
+        mix: Mix,
+        count: u64,
+        age: Duration,
+    ) -> Option<RangeInclusive<u64>> {
+        self.with(|state, now| seed::events(state, now, count, age, mix))
     }
     /// Sets a person's password; before that any password is right.
     pub fn set_password(&self, login: &str, password: &str) {
@@ -297,7 +307,7 @@ impl Site {
         self.with(|state, _| state.spoilt.remove(&event));
     }
     /// Hides event rows, as a change of permission does.
-    pub fn hide(&self, ids: std::ops::RangeInclusive<u64>) {
+    pub fn hide(&self, ids: RangeInclusive<u64>) {
         self.with(|state, _| state.curtain.hidden.push(ids));
     }
     /// Shows all hidden rows again.

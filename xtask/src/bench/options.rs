@@ -30,6 +30,8 @@ pub(super) struct Load {
     pub(super) plugins: usize,
     pub(super) callback_ms: u64,
     pub(super) wanted: Wanted,
+    /// Whether all event types are alike often, so that plugins share the work evenly.
+    pub(super) even: bool,
     /// Whether the daemon is given a `slated.toml`, or the `.conf` of the Python daemon.
     pub(super) toml: bool,
     /// The order between plugins, if it is not the file's default.
@@ -89,6 +91,7 @@ impl Options {
             plugins,
             callback_ms: 0,
             wanted: Wanted::Kinds(KINDS.len()),
+            even: false,
             toml: idle,
             order: None,
         };
@@ -111,6 +114,7 @@ impl Options {
                 "--plugins" => load.plugins = number(word, value()?)?,
                 "--callback-ms" => load.callback_ms = number(word, value()?)?,
                 "--kinds" => load.wanted = kinds(value()?)?,
+                "--even" => load.even = true,
                 "--toml" => load.toml = true,
                 "--order" => load.order = Some((*value()?).to_owned()),
                 "--seconds" if idle => *time = Duration::from_secs(number(word, value()?)?),

@@ -69,7 +69,9 @@ impl Stage {
         std::fs::create_dir_all(&plugins)
             .with_context(|| format!("cannot make {}", plugins.display()))?;
         let mut sim = Command::new(slated)
-            .args(["sim", "--json", "--age", "10d", "--events"])
+            .args(["sim", "--json", "--age", "10d"])
+            .args(load.even.then_some("--mix=even"))
+            .arg("--events")
             .arg(load.events.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

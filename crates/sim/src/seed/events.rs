@@ -12,6 +12,28 @@ use crate::{
     state::State,
 };
 
+/// Which event types aged rows have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mix {
+    /// As on an ordinary day: mostly changes of tasks and versions.
+    #[default]
+    Ordinary,
+    /// Eight types, each as often as the others: what work that is shared out is measured on.
+    Even,
+}
+
+impl Mix {
+    /// One draw of each type of the even mix, in hundredths of an ordinary day.
+    const EVEN: [u8; 8] = [0, 40, 50, 62, 70, 76, 84, 88];
+
+    fn draw(self, rng: &mut fastrand::Rng) -> u8 {
+        match self {
+            Self::Ordinary => rng.u8(0..100),
+            Self::Even => rng.choice(Self::EVEN).unwrap_or_default(),
+        }
+    }
+}
+
 /// What the rows are about.
 struct Cast {
     tasks: Vec<Link>,
@@ -29,6 +51,7 @@ pub(crate) fn events(
     now: Moment,
     count: u64,
     age: Duration,
+    mix: Mix,
 ) -> Option<RangeInclusive<u64>> {
     let cast = Cast::of(state);
     let mut rng = fastrand::Rng::with_seed(state.rng.u64(..));
@@ -36,7 +59,7 @@ pub(crate) fn events(
     for number in 0..count {
         let share = (count - number) as f64 / count as f64;
         let at = now.long_ago(age.mul_f64(share));
-        let row = cast.row(&mut rng, at);
+        let row = cast.row(&mut rng, at, mix);
         state.append_raw(row, Shown::At(at), at);
     }
     let last = state.data.log.next_id() - 1;
@@ -61,10 +84,9 @@ impl Cast {
         }
     }
 
-    fn row(&self, rng: &mut fastrand::Rng, at: Moment) -> EventRow {
+    fn row(&self, rng: &mut fastrand::Rng, at: Moment, mix: Mix) -> EventRow {
         let user = pick(rng, &self.people, "HumanUser");
-        // Weights after an ordinary day: mostly tasks and versions.
-        let (subject, event_type, attribute, meta) = match rng.u8(0..100) {
+        let (subject, event_type, attribute, meta) = match mix.draw(rng) {
             0..30 => change(
                 pick(rng, &self.tasks, "Task"),
                 "sg_status_list",

@@ -5,6 +5,7 @@ mod production;
 
 use serde_json::{Value, json};
 
+pub use events::Mix;
 pub(crate) use events::events;
 pub(crate) use production::production;
 

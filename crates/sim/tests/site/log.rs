@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use slated_sim::{Clock, CommitPolicy, EventRow, Fate, Site, SiteOptions};
+use slated_sim::{Clock, CommitPolicy, EventRow, Fate, Mix, Site, SiteOptions};
 
 const WHO: &str = "slated";
 
@@ -299,4 +299,22 @@ fn aged_events_look_like_a_log_in_use() {
         );
     }
     assert_eq!(site.seed_events(0, Duration::ZERO), None);
+}
+
+#[test]
+fn an_even_mix_has_eight_types_alike_often() {
+    let site = Site::new(SiteOptions::default());
+    site.seed_events_of(Mix::Even, 4000, Duration::from_hours(24));
+    let rows = site
+        .find("EventLogEntry", &json!([]), &["event_type"])
+        .unwrap();
+    let mut types = std::collections::BTreeMap::<&str, usize>::new();
+    for row in &rows {
+        *types
+            .entry(row["event_type"].as_str().unwrap())
+            .or_default() += 1;
+    }
+    assert_eq!(types.len(), 8, "{types:?}");
+    // Each is drawn 500 times, give or take five standard deviations.
+    assert!(types.values().all(|n| (395..=605).contains(n)), "{types:?}");
 }

@@ -5,7 +5,7 @@ mod ctl;
 use std::time::Duration;
 
 use serde_json::json;
-use slated_sim::{SCRIPTS, Server, ServerError, Site, SiteOptions};
+use slated_sim::{Mix, SCRIPTS, Server, ServerError, Site, SiteOptions};
 
 use crate::error::CommandError;
 use crate::out;
@@ -38,6 +38,10 @@ pub(crate) struct Args {
     #[arg(long, default_value = "30d", value_parser = duration, value_name = "TIME")]
     age: Duration,
 
+    /// Aged events of an ordinary day, or of eight types alike often
+    #[arg(long, default_value = "ordinary", value_enum)]
+    mix: EventMix,
+
     /// Make every request take at least this long
     #[arg(long, default_value = "0s", value_parser = duration, value_name = "TIME")]
     latency: Duration,
@@ -45,6 +49,12 @@ pub(crate) struct Args {
     /// Print nothing but the first line
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum EventMix {
+    Ordinary,
+    Even,
 }
 
 #[derive(clap::Subcommand)]
@@ -61,7 +71,11 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
         seed: args.seed,
         ..SiteOptions::default()
     });
-    site.seed_events(args.events, args.age);
+    let mix = match args.mix {
+        EventMix::Ordinary => Mix::Ordinary,
+        EventMix::Even => Mix::Even,
+    };
+    site.seed_events_of(mix, args.events, args.age);
     site.set_latency(args.latency);
     let server = Server::start(site, &format!("127.0.0.1:{}", args.port))
         .await
