@@ -50,7 +50,7 @@ impl Journal {
     /// Returns the number of the write after which all that was added so far is durable.
     pub(crate) fn last_write(&self) -> u64 {
         let waits = !self.waiting.is_empty() || !self.tickets.is_empty();
-        self.begun + waits as u64
+        self.begun + u64::from(waits)
     }
     /// Tells whether a write has ended.
     pub(crate) const fn has_ended(&self, write: u64) -> bool {
