@@ -60,8 +60,11 @@ pub enum Input {
     /// A person chose where the lane goes on: any hold ends, and rows up to this offset that it has
     /// not passed are skipped. Ignored while the worker has a frame in hand.
     GoOnAfter(Offset),
-    /// The daemon ends: nothing more is sent, and what only this process knows (the cursor past
-    /// what matched nothing, the back-off that went by) is put on record.
+    /// What only this process knows (the cursor past what matched nothing, the back-off that went
+    /// by) is put on record.
+    WriteDown,
+    /// The daemon ends: nothing more is sent, what only this process knows is put on record, and the
+    /// lane stays in line as it is.
     Close,
     /// Time went by.
     Tick,

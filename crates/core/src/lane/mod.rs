@@ -252,7 +252,12 @@ impl Lane {
             Input::SiteRead => self.site_read(at),
             Input::Resume => self.resume(at, &mut out),
             Input::GoOnAfter(to) => self.go_on_after(at, to, &mut out),
-            Input::Close => self.close(at, &mut out),
+            Input::WriteDown => self.write_down(at, &mut out),
+            Input::Close => {
+                self.retired = true;
+                self.closed = true;
+                self.write_down(at, &mut out);
+            }
             // An answer to an older question is no news.
             Input::Rows { .. } | Input::Tick => {}
         }
@@ -381,9 +386,8 @@ impl Lane {
         changes
     }
 
-    fn close(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
-        self.retired = true;
-        self.closed = true;
+    /// Puts on record what only this process knows.
+    fn write_down(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
         let asides = self.aside.values_mut().map(|a| &mut a.trial);
         let trials = self.in_place.iter_mut().chain(asides);
         let changes = trials.filter_map(|trial| {

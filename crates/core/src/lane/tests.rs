@@ -1,6 +1,7 @@
 //! Stories of one lane, and a property over random schedules of answers, failures, deaths,
 //! slow disks and restarts.
 
+mod line;
 mod resume;
 
 use std::collections::BTreeSet;

@@ -8,7 +8,8 @@ use slated_testkit::World;
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
 use crate::{
-    LIMIT, SLATED, Value, WANTED, begins, begun, happen, is, json, plugin, says, shows, world,
+    LIMIT, SLATED, Value, WANTED, begins, begun, happen, is, json, lines, plugin, says, shows,
+    world,
 };
 
 /// A callback that takes a moment, so that no event is sent ahead to it.
@@ -139,6 +140,43 @@ async fn a_file_that_follows_a_renamed_one_is_a_new_plugin() -> Result<()> {
     let last = happen(world.site());
     begins(&mut world, "first", last, 2).await?;
     assert_eq!(begun(&world, "first", under_way)?, 1);
+    Ok(())
+}
+
+/// Where there is an order, and dispatch has not begun: nobody waits for the plugin that was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_renamed_while_others_load_delays_nobody() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let gate = folder.path().join("go");
+    let loads = format!(
+        "import os, time\n\
+         def registerCallbacks(reg):\n    \
+             while not os.path.exists({gate:?}):\n        time.sleep(0.02)\n"
+    );
+    let mut world = World::builder(SLATED)
+        .plugin(Plugin::journal("a_first").callback(callback()))
+        .plugin(Plugin::journal("b_second").callback(callback()))
+        .plugin(Plugin::source("c_loads", &loads))
+        .setting("plugins", "order", "\"pipelined\"")
+        .setting("plugins", "order_wait", "\"1s\"")
+        .start()
+        .await?;
+    says(&mut world, "ready with 1 callback", 2).await?;
+    let path = |name: &str| world.folder().join(format!("plugins/{name}"));
+    std::fs::copy(path("a_first.json"), path("d_last.json"))?;
+    std::fs::rename(path("a_first.py"), path("d_last.py"))?;
+    says(&mut world, "plugins/d_last: was plugins/a_first before", 1).await?;
+    says(&mut world, "plugins/d_last: ready with 1 callback", 1).await?;
+    assert_eq!(lines(&world, "plugins/c_loads: ready"), 0);
+    std::fs::write(&gate, "")?;
+    let events: Vec<_> = (0..4).map(|_| happen(world.site())).collect();
+    for event in &events {
+        begins(&mut world, "a_first", *event, 1).await?;
+    }
+    assert_eq!(lines(&world, "it waited for `order_wait`"), 0);
+    for event in events {
+        assert_eq!(begun(&world, "b_second", event)?, 1);
+    }
     Ok(())
 }
 

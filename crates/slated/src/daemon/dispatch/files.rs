@@ -110,7 +110,7 @@ impl Dispatcher {
         let old = self.place_of(from);
         if let Some(place) = old {
             // Its attempts learn how much of their back-off went by.
-            self.feed(place, lane::Input::Close);
+            self.feed(place, lane::Input::WriteDown);
         }
         let live = old.and_then(|place| self.plugins[place].lane.as_ref());
         let live = live.map(|lane| (lane.row(), lane.attempts().cloned().collect(), Vec::new()));
