@@ -5,7 +5,8 @@ use crate::error::CommandError;
 
 /// Stop the running slated, if one runs, and start it in the background
 ///
-/// A configuration that cannot be read stops nothing.
+/// What the start would be refused for is looked at first, and stops nothing: the configuration, the
+/// state, and which Python runs plugins.
 #[derive(clap::Args)]
 // The flattened ones have a group of this name.
 #[group(skip)]
@@ -15,6 +16,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
-    stop::stop(&args.run.check()?).await?;
+    stop::stop(&args.run.foresee().await?).await?;
     start::launch().await
 }

@@ -34,10 +34,13 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Returns the configuration, if it can be used as far as can be seen without a start.
-    pub(super) fn check(&self) -> Result<Config, CommandError> {
+    /// Returns the configuration, unless a start with it would be refused, as far as can be seen
+    /// beside a daemon that runs.
+    pub(super) async fn foresee(&self) -> Result<Config, CommandError> {
         let config = self.config.load()?.config;
-        config.resolve(&System)?;
+        let (secrets, _) = config.resolve(&System)?;
+        let python = self.python.as_deref();
+        daemon::refuse_start(&config, &secrets, python, self.begin.asked()).await?;
         Ok(config)
     }
 }

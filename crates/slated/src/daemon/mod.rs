@@ -84,9 +84,13 @@ impl Daemon {
             tracing::warn!("{warning}");
         }
         let begin = Begin::look(&config, &known, asked)?;
-        begin.refuse_early().await?;
         let url = config.site.url.identity();
         let folder = config.state.folder.clone();
+        if let Err(refusal) = begin.refuse_early().await {
+            // Nobody chooses a state under a daemon that runs on it.
+            Sqlite::refuse_in_use(&folder)?;
+            return Err(refusal);
+        }
         let (python, named) = interpreters::find(&config, &known, python).await?;
         let Begun {
             store,
@@ -229,6 +233,20 @@ pub(crate) fn check(config: &Config, secrets: &Secrets) -> Result<Checked, Comma
         client: client(config, secrets)?,
         group: control::check(&config.state.folder, config.control.group.as_deref())?,
     })
+}
+
+/// Refuses what [`Daemon::start`] would refuse, as far as can be seen beside a daemon that runs on
+/// the state. Writes nothing.
+pub(crate) async fn refuse_start(
+    config: &Config,
+    secrets: &Secrets,
+    python: Option<&Path>,
+    asked: Asked,
+) -> Result<(), CommandError> {
+    let known = check(config, secrets)?.known;
+    Begin::look(config, &known, asked)?.refuse_early().await?;
+    interpreters::find(config, &known, python).await?;
+    Ok(())
 }
 
 pub(crate) fn client(config: &Config, secrets: &Secrets) -> Result<Client, CommandError> {

@@ -31,7 +31,11 @@ fn stderr(output: &Output) -> String {
 
 /// Runs a command that is to be refused with exit code 3; returns what it said.
 async fn refused(world: &World, command: &str) -> Result<String> {
-    let output = world.command(command, &[]).await?;
+    refused_with(world, command, &[]).await
+}
+
+async fn refused_with(world: &World, command: &str, arguments: &[&str]) -> Result<String> {
+    let output = world.command(command, arguments).await?;
     let said = stderr(&output);
     ensure!(output.status.code() == Some(3), "{}: {said}", output.status);
     Ok(said)
@@ -162,6 +166,43 @@ async fn a_start_that_fails_says_why_as_run_does() -> Result<()> {
     // A restart with it stops nothing, and neither does it start anything.
     assert!(refused(&world, "restart").await?.contains("is missing"));
     Ok(())
+}
+
+/// What the new one would be refused for ends no old one: not the studio's events pay for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_that_would_be_refused_stops_nothing() -> Result<()> {
+    let mut world = studio().prepare().await?;
+    world.start_service().await?;
+    let pid = named(&world).context("a pid file")?;
+    let conf = world.folder().join("shotgunEventDaemon.conf");
+    let text = std::fs::read_to_string(&conf)?;
+    let url = world.url();
+
+    std::fs::write(world.id_file(), "1\n")?;
+    let said = refused(&world, "restart").await?;
+    assert!(said.contains("slated began without it"), "{said}");
+    assert!(said.contains("hint: `--state keep`"), "{said}");
+    let keep = ["--state", "keep", "--python", "/nowhere/python"];
+    let said = refused_with(&world, "restart", &keep).await?;
+    assert!(said.contains("/nowhere/python"), "{said}");
+    std::fs::remove_file(world.id_file())?;
+    let said = refused_with(&world, "restart", &["--from-latest"]).await?;
+    assert!(said.contains("has begun"), "{said}");
+    assert!(text.contains(&url), "{text}");
+    std::fs::write(&conf, text.replace(&url, "http://127.0.0.2:9"))?;
+    let said = refused(&world, "restart").await?;
+    assert!(said.contains("belongs to"), "{said}");
+    std::fs::write(&conf, &text)?;
+
+    assert_eq!((named(&world), world.services()), (Some(pid), vec![pid]));
+    assert_eq!(loads(&world, "quick")?.len(), 1);
+    happen(world.site());
+    world.caught_up(LIMIT).await?;
+    let output = world.command("restart", &[]).await?;
+    ensure!(output.status.success(), "{}", stderr(&output));
+    assert_ne!(named(&world), Some(pid));
+    world.stop_service().await?;
+    world.verdict().await?.kept(1)
 }
 
 #[tokio::test(flavor = "multi_thread")]

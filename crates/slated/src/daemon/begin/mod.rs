@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use slated_config::{Config, NewPlugins};
 use slated_core::begin::{self, Asked, Ours, Present, Verdict};
 use slated_model::{Beginning, Change, PluginId, Start};
-use slated_store::{Options, Snapshot, Sqlite, Store};
+use slated_store::{Error, Options, Snapshot, Sqlite, Store};
 
 use self::file::IdFile;
 use self::first::First;
@@ -71,17 +71,11 @@ impl<'a> Begin<'a> {
         })
     }
 
-    /// Refuses what a look at the state shows to be refused.
+    /// Refuses what a look at the state shows to be refused. Writes nothing, and needs no lock.
     pub(crate) async fn refuse_early(&self) -> Result<(), CommandError> {
         match self.visit().await {
-            Ok(state) => match self.plan(state.as_ref()).await {
-                Ok(_) => Ok(()),
-                Err(refusal) => {
-                    // Nobody chooses a state under a daemon that runs on it.
-                    Sqlite::refuse_in_use(self.folder())?;
-                    Err(refusal)
-                }
-            },
+            Ok(state) => self.plan(state.as_ref()).await.map(drop),
+            Err(error @ (Error::Newer { .. } | Error::NetworkFolder { .. })) => Err(error.into()),
             // Whoever opens it for writing can say more of it, or mend it.
             Err(_) => Ok(()),
         }
@@ -143,7 +137,7 @@ impl<'a> Begin<'a> {
     /// Reads our state without opening it for writing; `None` if there is none.
     async fn visit(&self) -> slated_store::Result<Option<(Snapshot, Sqlite)>> {
         let store = match Sqlite::open_read_only(self.folder()) {
-            Err(slated_store::Error::Absent { .. }) => return Ok(None),
+            Err(Error::Absent { .. }) => return Ok(None),
             store => store?,
         };
         Ok(Some((store.snapshot().await?, store)))
@@ -157,7 +151,11 @@ impl<'a> Begin<'a> {
         });
         let file = self.file.as_ref();
         let remembered = file.map(|file| file.read.clone());
-        Ok(match begin::judge(ours, remembered.as_ref(), self.asked) {
+        let verdict = begin::judge(ours, remembered.as_ref(), self.asked);
+        if let (Verdict::GoOn | Verdict::Keep, Some((snapshot, _))) = (&verdict, begun) {
+            self.refuse_other_site(snapshot)?;
+        }
+        Ok(match verdict {
             Verdict::GoOn => Plan::GoOn,
             Verdict::Keep => Plan::Keep(Beginning {
                 start: ours.and_then(|ours| ours.beginning?.start.clone()),
@@ -172,6 +170,15 @@ impl<'a> Begin<'a> {
                 return Err(refuse::refusal(why, file, self.folder(), ours).await?);
             }
         })
+    }
+
+    /// Refuses to go on with a state of another site.
+    fn refuse_other_site(&self, snapshot: &Snapshot) -> Result<(), CommandError> {
+        let asked = self.config.site.url.identity();
+        match snapshot.site.clone() {
+            Some(bound) if bound != asked => Err(Error::OtherSite { bound, asked }.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Returns where the configuration has the site read from.
