@@ -89,6 +89,10 @@ impl LaneRow {
         let ran = !self.content.is_empty();
         (self.gone && !ran) || self.moved_to.as_ref() == Some(&self.plugin)
     }
+    /// Tells whether people see it in lists: it is a plugin's, and no other goes on in its place.
+    pub fn is_listed(&self) -> bool {
+        self.moved_to.is_none() && !self.is_only_a_place()
+    }
 }
 
 /// Why a lane is held. An edit, a touch or a person ends it.

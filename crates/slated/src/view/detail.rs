@@ -145,7 +145,7 @@ pub(crate) async fn recorded(
     name: &str,
 ) -> slated_store::Result<Result<PluginDetail, Refusal>> {
     let snapshot = store.snapshot().await?;
-    let lanes = snapshot.lanes.iter().filter(|l| l.moved_to.is_none());
+    let lanes = snapshot.lanes.iter().filter(|l| l.is_listed());
     let id = match refusal::find(name, lanes.clone().map(|l| (&l.plugin, l.gone))) {
         Ok(id) => id,
         Err(refusal) => return Ok(Err(refusal)),

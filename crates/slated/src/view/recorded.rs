@@ -134,8 +134,7 @@ impl EventLine {
 pub(crate) async fn offline(store: &dyn Store, url: &str) -> slated_store::Result<StatusView> {
     let snapshot = store.snapshot().await?;
     let mut plugins = Vec::new();
-    let shown = |lane: &&LaneRow| lane.moved_to.is_none() && !lane.is_only_a_place();
-    for lane in snapshot.lanes.iter().filter(shown) {
+    for lane in snapshot.lanes.iter().filter(|lane| lane.is_listed()) {
         let latest = store.latest(Some(lane.plugin.clone()), 50).await?;
         plugins.push(PluginView::recorded(
             lane,

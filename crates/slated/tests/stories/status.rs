@@ -4,6 +4,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use slated_model::{Change, EventId, LaneRow, Offset, PluginId};
+use slated_store::{Options, Sqlite, Store as _};
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
 use crate::{
@@ -145,6 +147,88 @@ async fn commands_show_the_same_with_a_daemon_and_without() -> Result<()> {
     let later = happen(world.site());
     begins(&mut world, "helper", later, 1).await?;
     assert_eq!(begun(&world, "helper", event)?, 0);
+    Ok(())
+}
+
+/// What keeps a place, and was never seen to be a plugin, is in no list.
+#[tokio::test]
+async fn a_place_that_is_no_plugins_is_listed_nowhere() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir(path("plugins"))?;
+    for (name, text) in [
+        ("helper", "x = 1\n"),
+        ("notes", "def registerCallbacks(reg): pass\n"),
+        ("young", "def registerCallbacks(reg): pass\n"),
+    ] {
+        std::fs::write(path("plugins").join(format!("{name}.py")), text)?;
+    }
+    let here = folder.path().display();
+    let conf = format!(
+        "[daemon]\npidFile: {here}/pid\neventIdFile: {here}/events.id\nlogPath: {here}\nlogFile: log\n\
+         [shotgun]\nserver: http://127.0.0.1:9\nname: x\nkey: y\n[plugins]\npaths: {here}/plugins\n"
+    );
+    std::fs::write(path("studio.conf"), conf)?;
+    let lane = |stem: &str| {
+        let plugin = PluginId::new(&format!("{here}/plugins"), stem);
+        let mut row = LaneRow::new(plugin, Offset(0));
+        row.floor = Some(EventId(7));
+        row
+    };
+    let mut notes = lane("notes");
+    notes.content = "ran".into();
+    // One that went before it was loaded, one that turned out to be a module, and one to be loaded.
+    let mut rows = [lane("away"), lane("helper"), lane("young")];
+    for row in &mut rows {
+        row.gone = true;
+    }
+    rows[1].moved_to = Some(rows[1].plugin.clone());
+    let store = Sqlite::open(&path("events.id.slated"), &Options::default())?;
+    let changes = [notes].into_iter().chain(rows).map(Change::Lane);
+    store.record(changes.collect()).await?;
+    store.close().await;
+    drop(store);
+
+    let run = |arguments: &[&str]| -> Result<(Option<i32>, String, String)> {
+        let output = std::process::Command::new(crate::SLATED)
+            .args(arguments)
+            .args(["--config", "studio.conf"])
+            .current_dir(folder.path())
+            .output()?;
+        let (said, shown) = (String::from_utf8(output.stderr)?, output.stdout);
+        Ok((output.status.code(), String::from_utf8(shown)?, said))
+    };
+    let names = |list: &Value| -> Vec<String> {
+        let plugins = list.as_array().into_iter().flatten();
+        let name = |p: &Value| p["plugin"].as_str()?.rsplit('/').next().map(str::to_owned);
+        plugins.filter_map(name).collect()
+    };
+    let (_, shown, said) = run(&["check", "--json"])?;
+    let check: Value = serde_json::from_str(&shown).context(said)?;
+    assert_eq!(names(&check["plugins"]), ["notes", "young"], "{check}");
+    for plugin in check["plugins"].as_array().context("plugins")? {
+        assert_eq!(
+            (&plugin["after"], &plugin["gone"]),
+            (&7.into(), &false.into())
+        );
+    }
+    let (_, shown, said) = run(&["status", "--json"])?;
+    let status: Value = serde_json::from_str(&shown).context(said)?;
+    assert_eq!(names(&status["plugins"]), ["notes"]);
+    for verb in ["show", "stop", "resume"] {
+        let (code, _, said) = run(&["plugin", verb, "away"])?;
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("there is no plugin"), "{said}");
+    }
+    std::fs::write(path("events.id"), "5\n")?;
+    let (code, _, said) = run(&["check"])?;
+    assert_eq!(code, Some(3), "{said}");
+    let hidden = ["/away", "/helper", "/young"].map(|name| said.contains(name));
+    assert_eq!(
+        (said.contains("/notes"), hidden),
+        (true, [false; 3]),
+        "{said}"
+    );
     Ok(())
 }
 

@@ -101,7 +101,7 @@ async fn on_record(config: &Config, name: &str, wish: Wish) -> Result<PluginDeta
 
 async fn change(store: &Sqlite, name: &str, wish: Wish) -> Result<(), CommandError> {
     let snapshot = store.snapshot().await?;
-    let lanes = snapshot.lanes.iter().filter(|l| l.moved_to.is_none());
+    let lanes = snapshot.lanes.iter().filter(|l| l.is_listed());
     let id = refusal::find(name, lanes.clone().map(|l| (&l.plugin, l.gone)))?;
     let row = lanes.clone().find(|l| l.plugin == id).cloned();
     let mut row =

@@ -1,6 +1,6 @@
 //! What a start would come to, for `slated check`. Nothing here writes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slated_core::begin::{At, Line};
 use slated_store::{Snapshot, Store};
@@ -61,16 +61,26 @@ impl Begin<'_> {
         snapshot: &Snapshot,
         store: &dyn Store,
     ) -> Result<Vec<StartView>, CommandError> {
-        let there: BTreeSet<_> = self.present.iter().map(|p| &p.plugin).collect();
+        let there: BTreeMap<_, _> = self
+            .present
+            .iter()
+            .map(|p| (&p.plugin, p.registers))
+            .collect();
         let mut lines = Vec::new();
         let mut known = BTreeSet::new();
         for lane in snapshot.lanes.iter().filter(|l| l.moved_to.is_none()) {
+            let gone = !there.contains_key(&lane.plugin);
+            // One that was never loaded is no plugin until its file says that it may be one.
+            let begins = there.get(&lane.plugin) == Some(&true);
+            if !lane.is_listed() && !begins {
+                continue;
+            }
             known.insert(&lane.plugin);
-            let gone = !there.contains(&lane.plugin);
             let why = match &lane.hold {
                 _ if lane.stopped => "stopped by a person".into(),
                 Some(hold) => crate::view::hold(lane.plugin.stem(), hold),
                 None if gone => crate::view::GONE.into(),
+                None if lane.is_only_a_place() => "has a place, and was not loaded yet".into(),
                 None => "goes on where it stood".into(),
             };
             lines.push(StartView {

@@ -72,7 +72,7 @@ async fn changed(
             .beginning
             .as_ref()
             .is_some_and(|b| b.file.is_some());
-        for lane in snapshot.lanes.iter().filter(|l| l.moved_to.is_none()) {
+        for lane in snapshot.lanes.iter().filter(|l| l.is_listed()) {
             stand.insert(lane.plugin.clone(), stands(store, lane).await?);
         }
     }

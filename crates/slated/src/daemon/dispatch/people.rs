@@ -87,7 +87,7 @@ impl Dispatcher {
             !plugin.helper && !lane.is_some_and(|l| away(l.record_row()))
         });
         let absent = self.recorded.values();
-        let absent = absent.filter(|(row, ..)| !away(row) && !row.is_only_a_place());
+        let absent = absent.filter(|(row, ..)| row.is_listed());
         let absent = absent.map(|(row, attempts, _)| {
             let mut view = PluginView::recorded(row, end, attempts, &[]);
             (view.done, view.failed) = (Some(0), Some(0));
