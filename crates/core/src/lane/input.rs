@@ -163,6 +163,8 @@ pub enum Leave {
     Retries,
     /// A call has been out for as long as others wait.
     LongCall,
+    /// Its process is to be replaced, and has taken as long to end.
+    SlowEnd,
     /// There is no order.
     NoOrder,
 }

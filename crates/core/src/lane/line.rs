@@ -130,6 +130,8 @@ impl Lane {
             Some(Leave::Retries)
         } else if self.calling_since.is_some_and(long) {
             Some(Leave::LongCall)
+        } else if self.retired.is_some_and(long) {
+            Some(Leave::SlowEnd)
         } else {
             None
         }
@@ -165,7 +167,9 @@ impl Lane {
     /// Returns when the lane has waited, or been waited for, long enough.
     pub(super) fn patience_ends(&self, now: Mono, gate: &Gate) -> Option<Mono> {
         let waits = self.held_up.filter(|h| h.by.is_some()).map(|h| h.since);
-        let moments = [waits, self.calling_since].into_iter().flatten();
+        let moments = [waits, self.calling_since, self.retired]
+            .into_iter()
+            .flatten();
         let ends = moments.filter_map(|since| gate.patience_ends(since));
         ends.filter(|end| *end > now).min()
     }

@@ -109,8 +109,8 @@ pub struct Lane {
     callbacks: Option<Vec<CallbackSpec>>,
     /// What they want, known also while one worker is replaced by another.
     matchers: Vec<Matcher>,
-    /// Nothing more is sent to that worker, but it still answers.
-    retired: bool,
+    /// Since when nothing more is sent to that worker, which still answers.
+    retired: Option<Mono>,
     /// The plugin runs, as far as its process goes.
     running: bool,
     /// The daemon ends.
@@ -192,7 +192,7 @@ impl Lane {
             dice: Dice::new(seed),
             callbacks: None,
             matchers: Vec::new(),
-            retired: false,
+            retired: None,
             running: false,
             closed: false,
             reading: false,
@@ -232,7 +232,7 @@ impl Lane {
         let mut out = Vec::new();
         match input {
             Input::Ready { callbacks, window } => self.ready(at, callbacks, window, &mut out),
-            Input::Retired => self.retired = true,
+            Input::Retired => self.retire(at),
             Input::Running(running) => self.running = running,
             Input::Answer { seq, n, reply } => self.answer(at, seq, n, reply, &mut out),
             Input::Gone { verdict } => self.gone(at, verdict, &mut out),
@@ -254,7 +254,7 @@ impl Lane {
             Input::GoOnAfter(to) => self.go_on_after(at, to, &mut out),
             Input::WriteDown => self.write_down(at, &mut out),
             Input::Close => {
-                self.retired = true;
+                self.retire(at);
                 self.closed = true;
                 self.write_down(at, &mut out);
             }
@@ -386,6 +386,10 @@ impl Lane {
         changes
     }
 
+    fn retire(&mut self, at: Context<'_>) {
+        self.retired.get_or_insert(at.now);
+    }
+
     /// Puts on record what only this process knows.
     fn write_down(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
         let asides = self.aside.values_mut().map(|a| &mut a.trial);
@@ -411,7 +415,7 @@ impl Lane {
 
     /// Tells whether there is a worker to send to and nobody forbade it.
     fn may_send(&self) -> bool {
-        self.callbacks.is_some() && !self.retired && self.row.hold.is_none()
+        self.callbacks.is_some() && self.retired.is_none() && self.row.hold.is_none()
     }
 
     /// Takes a good read of the follower as a sign that callbacks may reach the site again.

@@ -62,7 +62,7 @@ impl Lane {
         self.matchers = callbacks.iter().map(|c| c.matcher.clone()).collect();
         self.callbacks = Some(callbacks);
         self.window = window.clamp(1, self.configured_window);
-        self.retired = false;
+        self.retired = None;
         self.flights.clear();
         self.pace = Pace::default();
         self.turn += 1;

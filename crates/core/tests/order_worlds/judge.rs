@@ -52,7 +52,7 @@ pub(crate) fn leave(plugin: &Plugin, why: Leave, long: bool) -> Option<String> {
     let fits = match why {
         Leave::NotRunning => !plugin.running || plugin.held() || plugin.awaits_site(),
         Leave::Retries => plugin.retries(),
-        Leave::LongCall => long,
+        Leave::LongCall | Leave::SlowEnd => long,
         Leave::NoOrder => false,
     };
     (!fits).then(|| format!("it left the line for {why:?}: {plugin:?}"))

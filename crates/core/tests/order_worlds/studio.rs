@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use slated_core::Mono;
 use slated_core::lane::{
-    self, CallbackSpec, Effect, Frame, HasLane, Input, Lane, Moment, Note, Reply, Verdict,
+    self, CallbackSpec, Effect, Frame, HasLane, Input, Lane, Leave, Moment, Note, Reply, Verdict,
 };
 use slated_core::order::{Gate, Peer as _, Rules};
 use slated_core::retry::{OnError, Policy, SiteHealth, Worth};
@@ -35,6 +35,8 @@ pub(crate) struct Plugin {
     /// The filter of the load in use, and of the one to come.
     specs: Vec<CallbackSpec>,
     next: Option<Vec<CallbackSpec>>,
+    /// Since when the process in use is to end for another.
+    replaced: Option<Mono>,
     /// The plugin runs, as its life would say.
     pub(crate) running: bool,
     /// A process takes frames.
@@ -168,6 +170,7 @@ impl Studio {
                 rank,
                 specs: specs(&filters[place]),
                 next: None,
+                replaced: None,
                 running: false,
                 up: false,
                 quick: quick.get(place).copied().unwrap_or_default(),
@@ -314,7 +317,11 @@ impl Studio {
             }
             Effect::Tell(Note::LeftLine(why)) => {
                 let plugin = &self.plugins[place];
-                let long = self.gate.is_long(self.now, plugin.called) && !plugin.frames.is_empty();
+                let since = match why {
+                    Leave::SlowEnd => plugin.replaced,
+                    _ => (!plugin.frames.is_empty()).then_some(plugin.called),
+                };
+                let long = since.is_some_and(|since| self.gate.is_long(self.now, since));
                 assert_eq!(judge::leave(plugin, why, long), None);
             }
             Effect::Tell(Note::InLine) => {
@@ -493,6 +500,7 @@ impl Studio {
         let plugin = &mut self.plugins[place];
         plugin.frames.clear();
         plugin.up = false;
+        plugin.replaced = None;
         self.feed(place, Input::Gone { verdict });
     }
     /// A process is ready where there is none.
@@ -512,6 +520,7 @@ impl Studio {
         let plugin = &mut self.plugins[place];
         let next = filter.map_or_else(|| plugin.specs.clone(), |kind| specs(&[kind.0]));
         plugin.next = Some(next);
+        plugin.replaced.get_or_insert(self.now);
     }
     /// A ready process waits for the one in use to end.
     pub(crate) fn replace(&mut self, place: usize, filter: Option<Kind>) {

@@ -271,7 +271,7 @@ impl Fact {
             | Self::WentAhead { .. }
             | Self::BeginsWithout { .. }
             | Self::LeftLine {
-                why: Leave::LongCall,
+                why: Leave::LongCall | Leave::SlowEnd,
                 ..
             }
             | Self::CallbackSlow { .. } => record::WARNING,

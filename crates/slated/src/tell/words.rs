@@ -268,6 +268,13 @@ impl fmt::Display for Fact {
                 f,
                 "{plugin}: a call takes longer than `order_wait`; other plugins do not wait for it until it has caught up."
             ),
+            Self::LeftLine {
+                plugin,
+                why: Leave::SlowEnd,
+            } => write!(
+                f,
+                "{plugin}: its old process takes longer than `order_wait` to end; other plugins do not wait for it until the new one has caught up."
+            ),
             Self::LeftLine { plugin, .. } => write!(
                 f,
                 "{plugin}: other plugins do not wait for it until it has caught up."

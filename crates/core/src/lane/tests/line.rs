@@ -73,3 +73,37 @@ fn the_back_off_that_went_by_can_be_written_down_at_any_time() {
     while w.fine().is_some() {}
     assert_eq!(w.disk.outcomes.len(), 2, "it goes on as before");
 }
+
+#[test]
+fn a_replaced_process_that_hangs_at_its_end_is_not_waited_for() {
+    for (takes, stays) in [(WAIT / 2, true), (WAIT, false)] {
+        let mut w = world(&["A", "B"]);
+        w.gate.begin();
+        w.step(Input::Tick);
+        while w.fine().is_some() {}
+        w.pass(Duration::from_secs(1));
+        // An edit: the next process is ready, and the old one has nothing more to do.
+        w.step(Input::Retired);
+        assert_eq!(w.wake_at(), Some(w.now + WAIT));
+        w.log.push(Arc::new(row(3, "A")));
+        w.step(Input::LogGrew(Offset(3)));
+        w.pass(takes);
+        assert!(w.frames.is_empty());
+        assert_eq!(in_line(&w), stays);
+        let left = |note: &Note| matches!(note, Note::LeftLine(Leave::SlowEnd));
+        assert_eq!(
+            w.notes.iter().filter(|n| left(n)).count(),
+            usize::from(!stays)
+        );
+        w.step(Input::Gone {
+            verdict: Verdict::Ours,
+        });
+        w.step(Input::Ready {
+            callbacks: w.specs.clone(),
+            window: 16,
+        });
+        while w.fine().is_some() {}
+        assert!(in_line(&w), "it has caught up");
+        assert_eq!(w.disk.outcomes.len(), 2);
+    }
+}
