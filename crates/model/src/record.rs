@@ -86,8 +86,11 @@ impl LaneRow {
     /// Tells whether nothing shows yet, or any more, that its file is a plugin: it keeps a place for
     /// the case that it is one, and is in no list.
     pub fn is_only_a_place(&self) -> bool {
-        let ran = !self.content.is_empty();
-        (self.gone && !ran) || self.moved_to.as_ref() == Some(&self.plugin)
+        (self.gone && !self.has_run()) || self.moved_to.as_ref() == Some(&self.plugin)
+    }
+    /// Tells whether its file was ever loaded as a plugin.
+    pub const fn has_run(&self) -> bool {
+        !self.content.is_empty()
     }
     /// Tells whether people see it in lists: it is a plugin's, and no other goes on in its place.
     pub fn is_listed(&self) -> bool {

@@ -4,15 +4,15 @@
 use std::sync::Arc;
 
 use slated_model::{EventId, Offset};
-use slated_store::{LogEnd, Store};
+use slated_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::intake::IntakeStatus;
-use super::message::{Act, Message, Question, Reply};
+use super::message::{Act, Message, Question, Reply, Roll};
 use crate::view::refusal::Kind;
 use crate::view::{
-    self, Begin, EventLine, EventView, FateView, LogView, PluginDetail, PluginView, Refusal,
-    SiteView, StatusView,
+    self, Begin, EventLine, EventView, FateView, LogView, PluginDetail, Refusal, SiteView,
+    StatusView,
 };
 
 /// Answers questions. Clones ask the same daemon.
@@ -40,7 +40,7 @@ impl Desk {
     }
 
     /// Returns all plugins, and the extent of the log.
-    async fn plugins(&self) -> (Vec<PluginView>, LogEnd) {
+    pub(crate) async fn plugins(&self) -> Roll {
         let (reply, answer) = oneshot::channel();
         // A dispatcher that has ended has no plugins to show.
         self.messages
@@ -52,7 +52,7 @@ impl Desk {
 
     /// Returns everything at a glance.
     pub(crate) async fn status(&self) -> slated_store::Result<StatusView> {
-        let (plugins, log) = self.plugins().await;
+        let Roll { plugins, log, .. } = self.plugins().await;
         Ok(StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
             running: true,
@@ -124,7 +124,7 @@ impl Desk {
             return Ok(None);
         };
         if view.plugins.iter().any(FateView::is_to_come) {
-            let (plugins, _) = self.plugins().await;
+            let plugins = self.plugins().await.plugins;
             for fate in view.plugins.iter_mut().filter(|fate| fate.is_to_come()) {
                 // A live plugin knows more than its record.
                 if let Some(plugin) = plugins.iter().find(|p| p.plugin == fate.plugin) {

@@ -42,7 +42,7 @@ pub(crate) enum Message {
 /// What a person can ask of a running daemon.
 pub(crate) enum Question {
     /// How all plugins are.
-    Plugins(oneshot::Sender<(Vec<PluginView>, LogEnd)>),
+    Plugins(oneshot::Sender<Roll>),
     /// Everything about one plugin; its outcomes are left to the store.
     Plugin { name: String, reply: Reply },
     /// Something is to be done to one plugin; the answer shows what became of it.
@@ -51,6 +51,15 @@ pub(crate) enum Question {
         act: Act,
         reply: Reply,
     },
+}
+
+/// All that stands in the plugins folders or on record, and the extent of the log.
+#[derive(Debug, Default)]
+pub(crate) struct Roll {
+    pub(crate) plugins: Vec<PluginView>,
+    /// How many files are modules that plugins import.
+    pub(crate) helpers: usize,
+    pub(crate) log: LogEnd,
 }
 
 /// Where a question about one plugin is answered.

@@ -233,6 +233,12 @@ impl Plugin {
         self.life.state() == life::State::Gone || (self.known && row.is_some_and(|row| row.gone))
     }
 
+    /// Tells whether its file was ever loaded as a plugin.
+    pub(crate) fn has_run(&self) -> bool {
+        let lane = self.lane.as_ref();
+        self.used.is_some() || lane.is_some_and(|lane| lane.record_row().has_run())
+    }
+
     fn holds(&self) -> bool {
         self.lane.as_ref().is_some_and(|lane| lane.hold().is_some())
     }

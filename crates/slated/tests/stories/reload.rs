@@ -171,3 +171,38 @@ async fn a_helper_module_is_no_plugin_until_it_registers() -> Result<()> {
     }
     Ok(())
 }
+
+/// What was a plugin is missed when it registers nothing any more; it is no helper module.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_loses_its_register_function_is_broken() -> Result<()> {
+    let mut world = world()
+        .plugin(journal("notes"))
+        .setting("defaults", "broken_edit", "\"deactivate\"")
+        .start()
+        .await?;
+    let first = happen(world.site());
+    world.caught_up(LIMIT).await?;
+    let path = world.folder().join("plugins/notes.py");
+    let good = std::fs::read_to_string(&path)?;
+    let broken = |s: &serde_json::Value| {
+        let why = plugin(s, "notes")["why"].to_string();
+        is(s, "notes", "broken") && why.contains("no function registerCallbacks any more")
+    };
+    for n in 0..2 {
+        replace(&path, &format!("EDIT = {n}\n"))?;
+        says(&mut world, "plugins/notes: does not load", n + 1).await?;
+        shows(&world, "broken", broken).await?;
+    }
+    let missed = happen(world.site());
+    begins(&mut world, "quick", missed, 1).await?;
+    assert!(world.terminate().await?.success());
+    world.restart()?;
+    says(&mut world, "plugins/notes: does not load", 3).await?;
+    shows(&world, "broken after a start", broken).await?;
+    assert_eq!(lines(&world, "taken for a helper module."), 0);
+    replace(&path, &good)?;
+    begins(&mut world, "notes", missed, 1).await?;
+    world.caught_up(LIMIT).await?;
+    assert_eq!(crate::begun(&world, "notes", first)?, 1);
+    world.verdict().await?.kept(4)
+}

@@ -170,7 +170,7 @@ async fn a_place_that_is_no_plugins_is_listed_nowhere() -> Result<()> {
     );
     std::fs::write(path("studio.conf"), conf)?;
     let lane = |stem: &str| {
-        let plugin = PluginId::new(&format!("{here}/plugins"), stem);
+        let plugin = PluginId::new(format!("{here}/plugins"), stem);
         let mut row = LaneRow::new(plugin, Offset(0));
         row.floor = Some(EventId(7));
         row

@@ -105,16 +105,17 @@ impl Stage {
 
     /// Waits until every plugin runs, or has failed to. Returns what they are called with.
     pub(super) async fn ready(&mut self) -> Result<Vec<Callback>, CommandError> {
-        let plugins = python_files(&self.folder.path().join("plugins"));
-        let plugins = plugins.map_err(|e| cannot("list the plugins", &e))?.len();
+        let files = python_files(&self.folder.path().join("plugins"));
+        let files = files.map_err(|e| cannot("list the plugins", &e))?.len();
         let wait = async {
             loop {
-                let views = self.desk.status().await?.plugins;
+                let roll = self.desk.plugins().await;
                 if self.daemon.as_ref().is_none_or(JoinHandle::is_finished) {
                     return Err(self.failed().await);
                 }
-                if views.len() >= plugins && views.iter().all(has_settled) {
-                    return Ok::<_, CommandError>(callbacks(&views));
+                let seen = roll.plugins.len() + roll.helpers;
+                if seen >= files && roll.plugins.iter().all(has_settled) {
+                    return Ok::<_, CommandError>(callbacks(&roll.plugins));
                 }
                 tokio::time::sleep(Duration::from_millis(25)).await;
             }

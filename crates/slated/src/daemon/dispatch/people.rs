@@ -11,7 +11,7 @@ use slated_store::LogEnd;
 use super::Dispatcher;
 use crate::clock::wall_ms;
 use crate::daemon::journal::Place;
-use crate::daemon::message::{Act, Question, Reply};
+use crate::daemon::message::{Act, Question, Reply, Roll};
 use crate::tell::Fact;
 use crate::view::refusal::{self, Kind};
 use crate::view::{PluginDetail, PluginState, PluginView, Refusal};
@@ -34,7 +34,12 @@ impl Dispatcher {
                     start: self.log_start,
                     end: self.tail.end(),
                 };
-                reply.send((self.views(), log)).unwrap_or_default();
+                let roll = Roll {
+                    plugins: self.views(),
+                    helpers: self.plugins.iter().filter(|p| p.helper).count(),
+                    log,
+                };
+                reply.send(roll).unwrap_or_default();
             }
             Question::Plugin { name, reply } => {
                 let found = self.find(&name).map(|view| self.detail(view));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use slated_core::lane::{self, Lane};
+use slated_core::lane;
 use slated_core::life::{self, Generation};
 use slated_host::wire::{Emails, LoadFailed, LoadPhase};
 use slated_host::{Report, WorkerId};
@@ -13,6 +13,9 @@ use crate::daemon::journal::Place;
 use crate::daemon::plugin::Loaded;
 use crate::daemon::workers;
 use crate::tell::{Fact, Source, Timing};
+
+/// What a file lacks that was a plugin's, and what to do.
+const NO_LONGER: &str = "the file has no function registerCallbacks any more. It was a plugin, so it is not taken for a helper module: put the function back, or move the file out of the plugins folders";
 
 impl Dispatcher {
     pub(super) fn report(&mut self, worker: WorkerId, report: Report) {
@@ -134,7 +137,8 @@ impl Dispatcher {
     ) {
         self.plugins[place].tried = true;
         let network = failed.cause.is_some();
-        let helper = failed.phase == LoadPhase::NoRegister && self.plugins[place].used.is_none();
+        let registers = failed.phase != LoadPhase::NoRegister;
+        let was_plugin = self.plugins[place].has_run();
         self.live(
             place,
             life::Input::LoadFailed {
@@ -142,12 +146,17 @@ impl Dispatcher {
                 network,
             },
         );
-        if helper {
+        if !registers && !was_plugin {
             self.shelve(place);
             return;
         }
         self.is_plugin(place);
         let plugin = &mut self.plugins[place];
+        let mut failed = failed.clone();
+        if !registers {
+            // Its callbacks are missed, which an alarm must say.
+            failed.message = NO_LONGER.into();
+        }
         let message = failed.message.clone();
         plugin.note_error(None, None, message.clone());
         if network {
@@ -157,7 +166,7 @@ impl Dispatcher {
             });
             return;
         }
-        let broken = workers::broken(failed);
+        let broken = workers::broken(&failed);
         plugin.broken = Some(broken.clone());
         self.teller.tell(Fact::PluginBroken {
             plugin: plugin.id.clone(),
@@ -167,26 +176,19 @@ impl Dispatcher {
         });
     }
 
-    /// A file that registers nothing is a module that plugins import: one notice, no alarm, and no
-    /// lane. Should it become a plugin, it begins then.
+    /// A file that registers nothing and never did is a module that plugins import: one notice, no
+    /// alarm, and no lane. Should it become a plugin, it begins then.
     fn shelve(&mut self, place: Place) {
-        let plugin = &self.plugins[place];
-        let ran = |lane: &Lane| !lane.record_row().content.is_empty();
-        let ran = plugin.lane.as_ref().is_some_and(ran);
-        let id = plugin.id.clone();
+        let id = self.plugins[place].id.clone();
         self.amend(place, |row| {
             row.gone = true;
-            if !ran {
-                row.moved_to = Some(id);
-            }
+            row.moved_to = Some(id);
         });
         let plugin = &mut self.plugins[place];
         plugin.helper = true;
         plugin.known = false;
         plugin.begins_after = None;
-        if !ran {
-            plugin.lane = None;
-        }
+        plugin.lane = None;
         self.teller.tell(Fact::PluginFile {
             plugin: plugin.id.clone(),
             what: "has no registerCallbacks; it is taken for a helper module",
