@@ -19,6 +19,7 @@ use slated_store::{EventIdFile, OldPlugin, Options, Sqlite};
 
 use super::common::ConfigArgs;
 use crate::error::CommandError;
+use crate::pid_file::{self, Holder};
 use crate::{clock, out};
 
 /// Go back to the Python daemon
@@ -118,6 +119,7 @@ struct DeadLetter {
 }
 
 async fn export(config: &Config, path: &Path) -> Result<Export, CommandError> {
+    refuse_python_daemon(config).await?;
     let folder = &config.state.folder;
     // Makes nothing where there is no state. An older one is brought up to date below.
     match Sqlite::open_read_only(folder) {
@@ -190,6 +192,22 @@ async fn export(config: &Config, path: &Path) -> Result<Export, CommandError> {
         dead_letters: record.dead_letters,
         more_dead_letters: record.more_dead_letters,
     })
+}
+
+/// Refuses to write positions beside a Python daemon that runs: it has its own in memory, and writes
+/// them over the file with the next event.
+async fn refuse_python_daemon(config: &Config) -> Result<(), CommandError> {
+    let Some(path) = config.conf.as_ref().and_then(|conf| conf.pid_file.as_ref()) else {
+        return Ok(());
+    };
+    let Holder::PythonDaemon(pid, stop) = pid_file::holder(path).await? else {
+        return Ok(());
+    };
+    Err(CommandError::configuration(format!(
+        "the Python event daemon runs as process {pid} ({} names it): it goes on with what it has in memory, and writes that over what is written here",
+        path.display()
+    ))
+    .hint(format!("stop it first: {stop}")))
 }
 
 fn in_use(error: slated_store::Error) -> CommandError {

@@ -410,6 +410,15 @@ async fn a_live_python_daemon_is_neither_joined_nor_stopped() -> Result<()> {
     assert!(daemon.lives()?);
     assert_eq!(named(&world), Some(pid));
     assert!(!world.state().exists(), "nothing was touched");
+    // Nor is a file written that it would write over.
+    let export = ["--export-state", "back.id"];
+    let said = refused_with(&world, "migrate", &export).await?;
+    assert!(said.contains(&format!("{script} stop")), "{said}");
+    assert!(!world.folder().join("back.id").exists());
+    daemon.0.kill()?;
+    daemon.0.wait()?;
+    let said = refused_with(&world, "migrate", &export).await?;
+    assert!(said.contains("there is no state in"), "{said}");
     Ok(())
 }
 
