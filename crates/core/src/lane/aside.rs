@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use slated_model::{EventId, Row};
+use slated_model::{CallbackId, EventId, Row};
 
 use super::input::Effect;
 use super::trial::Trial;
@@ -56,28 +56,27 @@ impl Lane {
                 .aside
                 .iter()
                 .filter(|(_, a)| a.waits() && a.trial.due <= at.now);
-            let Some(key) = due
-                .min_by_key(|(_, a)| a.trial.due)
-                .map(|(key, _)| key.clone())
-            else {
+            let Some((key, aside)) = due.min_by_key(|(_, a)| a.trial.due) else {
                 return;
             };
-            let spec = self.spec(&key.1).map(|c| c.n);
-            let known = self.aside.get(&key).is_some_and(|a| a.row.is_some());
-            if known && !self.may_call(at, wanted) {
-                return;
-            }
-            let Some(aside) = self.aside.get_mut(&key) else {
-                return;
-            };
-            if let (Some(row), Some(n)) = (&aside.row, spec) {
-                let (row, attempt) = (row.clone(), aside.trial.attempt.failed + 1);
-                aside.state = State::Sent;
+            let (key, attempt) = (key.clone(), aside.trial.attempt.failed + 1);
+            let n = self.spec(&key.1).map(|c| c.n);
+            if let Some((row, n)) = aside.row.clone().zip(n) {
+                if !self.may_call(at, wanted) {
+                    return;
+                }
+                self.turns(&key, State::Sent);
                 self.send(row, VecDeque::from([(n, key.1)]), attempt, true, out);
             } else {
-                aside.state = State::Recalling;
+                self.turns(&key, State::Recalling);
                 out.push(Effect::Recall { event: key.0 });
             }
+        }
+    }
+
+    fn turns(&mut self, key: &(EventId, CallbackId), state: State) {
+        if let Some(aside) = self.aside.get_mut(key) {
+            aside.state = state;
         }
     }
 
