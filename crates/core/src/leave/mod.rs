@@ -17,6 +17,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::Serialize;
 use slated_model::{EventId, Hole, LaneRow, LedgerState};
 
 /// For so long the Python daemon looks for an id that it has not seen.
@@ -45,7 +46,7 @@ pub struct Stand<'a> {
 }
 
 /// What the Python daemon is told of a plugin, and what it cannot be told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Position {
     /// It begins after this event.
     pub last: EventId,

@@ -95,17 +95,8 @@ struct Exported {
     plugin: PluginId,
     /// The folder by which it stands in the file.
     folder: String,
-    last: EventId,
-    missing: Vec<EventId>,
-    /// What is missing and surely found: the Python daemon goes back there, and the plugin gets
-    /// everything up to `last` again.
-    back_to: Option<EventId>,
-    /// Events still to run that there was no room for.
-    left: Vec<EventId>,
-    /// How many ids of young holes there was no room for.
-    unsought: u64,
-    /// Events that callbacks have finished and will get once more.
-    again: Vec<EventId>,
+    #[serde(flatten)]
+    position: Position,
     /// A person stopped it, which the Python daemon does not know of.
     stopped: bool,
 }
@@ -151,27 +142,14 @@ async fn export(config: &Config, path: &Path) -> Result<Export, CommandError> {
         let own = lane.plugin.folder();
         let spelled = names.iter().find(|(name, _)| name == own);
         let folder = spelled.map_or(own, |(_, spelled)| spelled.as_str());
-        let Position {
-            last,
-            missing,
-            back_to,
-            left,
-            unsought,
-            again,
-        } = position;
         written.push(OldPlugin {
             plugin: PluginId::new(folder, lane.plugin.stem()),
-            last: Some(last),
-            missing: missing.clone(),
+            last: Some(position.last),
+            missing: position.missing.clone(),
         });
         plugins.push(Exported {
             folder: folder.to_owned(),
-            last,
-            missing,
-            back_to,
-            left,
-            unsought,
-            again,
+            position,
             stopped: lane.stopped,
             plugin: lane.plugin,
         });

@@ -15,8 +15,8 @@ pub(super) fn table(export: &Export) {
     for plugin in &export.plugins {
         table.add_row([
             Cell::new(&plugin.plugin),
-            Cell::new(plugin.last),
-            Cell::new(plugin.missing.len()),
+            Cell::new(plugin.position.last),
+            Cell::new(plugin.position.missing.len()),
         ]);
     }
     out::line(table);
@@ -29,38 +29,42 @@ pub(super) fn talk(export: &Export) {
         Some(kept) => out::talk(format!("{written}; what stood there is {}", kept.display())),
         None => out::talk(written),
     }
-    if export.plugins.iter().any(|p| !p.missing.is_empty()) {
+    if export
+        .plugins
+        .iter()
+        .any(|p| !p.position.missing.is_empty())
+    {
         out::talk(format!(
             "start the Python daemon now: it looks for missing ids until {}",
             export.expires.strftime("%H:%M:%S")
         ));
     }
     for plugin in &export.plugins {
-        let name = &plugin.plugin;
-        if let Some(event) = plugin.back_to {
+        let (name, position) = (&plugin.plugin, &plugin.position);
+        if let Some(event) = position.back_to {
             out::talk(format!(
                 "{name}: event {event} is still to run; the Python daemon goes back there and runs everything up to {} again",
-                plugin.last
+                position.last
             ));
         }
-        if !plugin.left.is_empty() {
+        if !position.left.is_empty() {
             out::talk(format!(
                 "{name}: had no room for {} events still to run: {}",
-                plugin.left.len(),
-                ids(&plugin.left)
+                position.left.len(),
+                ids(&position.left)
             ));
         }
-        if plugin.unsought > 0 {
+        if position.unsought > 0 {
             out::talk(format!(
                 "{name}: had no room for {} ids that may still fill in",
-                plugin.unsought
+                position.unsought
             ));
         }
-        if !plugin.again.is_empty() {
+        if !position.again.is_empty() {
             out::talk(format!(
                 "{name}: callbacks that have finished get {} events again: {}",
-                plugin.again.len(),
-                ids(&plugin.again)
+                position.again.len(),
+                ids(&position.again)
             ));
         }
         if plugin.stopped {
