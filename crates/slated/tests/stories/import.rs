@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use slated_sim::{OpenTransaction, Site};
 use slated_testkit::World;
+use slated_testkit::history::Line;
 use slated_testkit::plugins::{Callback, Plugin};
 
 use crate::{LIMIT, SLATED, Value, begins, begun, edit, happen, json, lines, said, says, shows};
@@ -257,6 +258,27 @@ async fn a_file_that_cannot_be_used_starts_nothing_at_a_guess() -> Result<()> {
     world.verdict().await?.kept(3)
 }
 
+/// What is told of an import.
+const IMPORTED: &str = "The state of the Python daemon is taken over";
+
+/// What a life is compared with, to see how far it has come.
+struct Before {
+    lock: String,
+    starts: usize,
+    ready: usize,
+    read: usize,
+}
+
+/// Tells whether a life has come so far.
+type Fact = fn(&World, &Before) -> bool;
+
+/// How many bodies of callbacks were begun, over all lives.
+fn bodies(world: &World) -> usize {
+    let journal = world.journal().unwrap_or_default();
+    let starts = journal.iter().filter(|l| matches!(l, Line::Start { .. }));
+    starts.count()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_start_that_is_killed_imports_once() -> Result<()> {
     let mut world = studio(&["ahead", "behind", "fresh"]).await?;
@@ -271,21 +293,40 @@ async fn a_first_start_that_is_killed_imports_once() -> Result<()> {
     world.starts_after("ahead", ids[20], &[ids[2]]);
     world.starts_after("behind", ids[10], &[ids[4]]);
     world.starts_after("fresh", ids[29], &[]);
-    // Through every moment from the opening of the state on; the last ones are amid the work.
+    // Where each life ends; the last ones are amid the work.
     let lock = world.state().join("lock");
-    for ms in [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512] {
-        let before = std::fs::read_to_string(&lock).unwrap_or_default();
-        world.restart()?;
-        let opened = |_: &World| {
-            let now = std::fs::read_to_string(&lock).unwrap_or_default();
-            Ok(now != before && now.ends_with('\n'))
+    let lives: [(&str, Fact); 9] = [
+        ("it starts", |w, old| lines(w, ") starts.") > old.starts),
+        ("the state is opened", |w, old| {
+            let now = std::fs::read_to_string(w.state().join("lock")).unwrap_or_default();
+            now != old.lock && now.ends_with('\n')
+        }),
+        ("it is imported, now or before", |w, _| {
+            lines(w, IMPORTED) > 0
+        }),
+        ("a plugin is ready", |w, old| {
+            lines(w, ": ready with") > old.ready
+        }),
+        ("the site is read", |w, old| {
+            lines(w, "Following ") > old.read
+        }),
+        ("the first is begun", |w, _| bodies(w) > 0),
+        ("some are begun", |w, _| bodies(w) > 4),
+        ("more are begun", |w, _| bodies(w) > 12),
+        ("most are begun", |w, _| bodies(w) > 24),
+    ];
+    for (what, fact) in lives {
+        let before = Before {
+            lock: std::fs::read_to_string(&lock).unwrap_or_default(),
+            starts: lines(&world, ") starts."),
+            ready: lines(&world, ": ready with"),
+            read: lines(&world, "Following "),
         };
-        world.until("the state is opened", LIMIT, opened).await?;
-        tokio::time::sleep(Duration::from_millis(ms)).await;
+        world.restart()?;
+        world.until(what, LIMIT, |w| Ok(fact(w, &before))).await?;
         world.kill9().await?;
     }
-    let imports = lines(&world, "The state of the Python daemon is taken over");
-    assert!(imports >= 1, "{}", said(&world));
+    assert!(lines(&world, IMPORTED) >= 1, "{}", said(&world));
     happen(world.site());
     starts(&mut world, &[]).await?;
     world.verdict().await?.kept(33)
