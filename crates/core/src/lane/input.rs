@@ -137,6 +137,13 @@ pub enum Effect {
     },
     /// Tell people.
     Tell(Note),
+    /// Tell people that the lane waited long enough, and takes an event before others have.
+    WentAhead {
+        /// The event.
+        event: EventId,
+        /// Whom it did not wait for any longer, by their places.
+        without: Vec<usize>,
+    },
 }
 
 /// One event for the worker.
@@ -245,13 +252,6 @@ pub enum Note {
     LeftLine(Leave),
     /// Lanes after this one wait for it again, from the log's end on.
     InLine,
-    /// The lane waited long enough, and takes an event before others have.
-    WentAhead {
-        /// The event.
-        event: EventId,
-        /// Whom it did not wait for any longer, by their places.
-        without: Vec<usize>,
-    },
     /// An attempt was given up because the plugin no longer has the callback.
     CallbackGone {
         /// The event.

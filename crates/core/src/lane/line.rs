@@ -83,10 +83,10 @@ impl Lane {
             return false;
         }
         self.went_ahead = Some(row.offset);
-        out.push(Effect::Tell(Note::WentAhead {
+        out.push(Effect::WentAhead {
             event: row.event.id,
             without: at.gate.waits_for(at.peers, row).collect(),
-        }));
+        });
         true
     }
 

@@ -223,6 +223,7 @@ impl World {
                     self.step(Input::Durable(ticket));
                 }
                 Effect::Tell(note) => self.notes.push(note),
+                Effect::WentAhead { .. } => unreachable!("it is alone"),
             }
         }
     }

@@ -306,7 +306,7 @@ impl Studio {
                 self.write(place, changes);
                 self.todo.push_back((place, Input::Durable(ticket)));
             }
-            Effect::Tell(Note::WentAhead { event, without }) => {
+            Effect::WentAhead { event, without } => {
                 let books = &mut self.plugins[place].books;
                 let again = books
                     .went_ahead

@@ -355,11 +355,6 @@ impl Plugin {
             Note::Skipped { rows } => Fact::PluginSkipped { plugin, rows },
             Note::LeftLine(why) => Fact::LeftLine { plugin, why },
             Note::InLine => Fact::InLine { plugin },
-            Note::WentAhead { event, .. } => Fact::WentAhead {
-                plugin,
-                event,
-                without: Vec::new(),
-            },
             Note::CallbackGone { event, callback } => Fact::AttemptDropped {
                 plugin,
                 callback,

@@ -164,7 +164,7 @@ impl Dispatcher {
                 lane::Effect::Record { ticket, changes } => {
                     self.journal.add(place, ticket, changes);
                 }
-                lane::Effect::Tell(lane::Note::WentAhead { event, without }) => {
+                lane::Effect::WentAhead { event, without } => {
                     self.went_ahead(place, event, &without);
                 }
                 lane::Effect::Tell(note) => {
