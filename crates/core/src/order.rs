@@ -48,8 +48,8 @@ pub trait Peer {
     fn owes_between(&self, from: Offset, to: Offset) -> bool;
     /// Returns when the call that is out began: at the last answer, or when it was sent.
     fn calling_since(&self) -> Option<Mono>;
-    /// Returns since when it waits for its turn to call, if it does.
-    fn wants_call_since(&self) -> Option<Mono>;
+    /// Returns its number among those that wait for a slot, if it does: the lowest goes first.
+    fn queues_at(&self) -> Option<u64>;
 }
 
 /// The lanes beside one, with their places in the dispatcher's list.
@@ -59,6 +59,21 @@ pub struct Peers<'a> {
     pub before: &'a [(usize, &'a dyn Peer)],
     /// Those after it.
     pub after: &'a [(usize, &'a dyn Peer)],
+}
+
+impl<'a> Peers<'a> {
+    fn all(self) -> impl Iterator<Item = &'a dyn Peer> {
+        self.before.iter().chain(self.after).map(|(_, peer)| *peer)
+    }
+    /// Tells whether anybody waits for a slot.
+    pub fn queue(self) -> bool {
+        self.all().any(|peer| peer.queues_at().is_some())
+    }
+    /// Returns the number of whoever comes to wait for a slot now: behind all others.
+    pub fn next_number(self) -> u64 {
+        let last = self.all().filter_map(Peer::queues_at).max();
+        last.map_or(0, |last| last + 1)
+    }
 }
 
 /// The gate between lanes, one for the daemon.
@@ -131,21 +146,20 @@ impl Gate {
             .map(|(place, ..)| *place)
     }
 
-    /// Tells whether a lane that calls nobody may begin to, among at most `calls`. Whoever waits
-    /// longer goes first; a call that takes too long gives its place back.
-    pub fn may_call(&self, now: Mono, me: &dyn Peer, peers: Peers<'_>) -> bool {
-        if self.rules.calls == 0 {
-            return true;
-        }
-        let mine = me.wants_call_since().unwrap_or(now);
-        let waits = |peer: &dyn Peer, tie: bool| {
-            let theirs = peer.wants_call_since();
-            theirs.is_some_and(|since| since < mine || (tie && since == mine))
+    /// Tells whether only so many lanes may be called at the same time.
+    pub const fn limits_calls(&self) -> bool {
+        self.rules.calls > 0
+    }
+
+    /// Tells whether a lane that has no slot may take one. `number` is its own where it waits
+    /// already; without one everybody who waits goes first.
+    pub fn has_slot(&self, now: Mono, number: Option<u64>, peers: Peers<'_>) -> bool {
+        let first = |peer: &dyn Peer| {
+            let theirs = peer.queues_at();
+            theirs.is_some_and(|theirs| number.is_none_or(|mine| theirs < mine))
         };
-        let counts = |peer: &dyn Peer, tie: bool| self.occupies(now, peer) || waits(peer, tie);
-        let before = peers.before.iter().filter(|(_, p)| counts(*p, true));
-        let after = peers.after.iter().filter(|(_, p)| counts(*p, false));
-        before.count() + after.count() < self.rules.calls
+        let counts = |peer: &&dyn Peer| self.occupies(now, *peer) || first(*peer);
+        peers.all().filter(counts).count() < self.rules.calls
     }
 
     /// Tells whether a lane has a call out that counts.

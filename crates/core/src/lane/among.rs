@@ -1,5 +1,6 @@
 //! A lane's step among the others: it is shown its peers, and whoever waited for it hears of it.
 
+use super::slot::Stand;
 use super::{Context, Effect, Input, Lane};
 use crate::Mono;
 use crate::order::{Gate, Peer, Peers};
@@ -37,7 +38,7 @@ pub fn step<T: HasLane>(
     let Some(mut lane) = all.get_mut(place).and_then(|one| one.lane_mut().take()) else {
         return (Vec::new(), Vec::new());
     };
-    let occupied = lane.occupies();
+    let stood = lane.stand();
     let effects = {
         let (before, after) = if gate.heeds_peers() {
             let mut sides = order.split(|other| *other == place);
@@ -57,9 +58,8 @@ pub fn step<T: HasLane>(
         };
         lane.step(at, input)
     };
-    let has_room = occupied && !lane.occupies();
     let freed = if gate.heeds_peers() {
-        freed_by(&lane, all, order, gate, place, has_room)
+        freed_by(&lane, all, order, gate, place, stood)
     } else {
         Vec::new()
     };
@@ -82,8 +82,9 @@ fn freed_by<T: HasLane>(
     order: &[usize],
     gate: &Gate,
     place: usize,
-    has_room: bool,
+    stood: Stand,
 ) -> Vec<usize> {
+    let stands = lane.stand();
     let mut precedes = true;
     let mut freed = Vec::new();
     for other in order {
@@ -99,7 +100,9 @@ fn freed_by<T: HasLane>(
             && waits
                 .held_up_at()
                 .is_none_or(|row| !gate.holds_up(lane, !precedes, row));
-        if free || (has_room && waits.wants_call()) {
+        // Whether it made room by an answer, or by wanting no slot any more.
+        let room = |number| stood.is_before(number) && !stands.is_before(number);
+        if free || waits.number().is_some_and(room) {
             freed.push(*other);
         }
     }

@@ -8,7 +8,6 @@ use slated_model::{CallbackId, EventId, Row};
 use super::input::Effect;
 use super::trial::Trial;
 use super::{Context, Lane};
-use crate::time::Mono;
 
 /// One unit that is tried again aside.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ impl Lane {
     pub(super) fn send_asides(
         &mut self,
         at: Context<'_>,
-        wanted: Option<Mono>,
+        waited: Option<u64>,
         out: &mut Vec<Effect>,
     ) {
         while self.has_room(at) {
@@ -62,7 +61,7 @@ impl Lane {
             let (key, attempt) = (key.clone(), aside.trial.attempt.failed + 1);
             let n = self.spec(&key.1).map(|c| c.n);
             if let Some((row, n)) = aside.row.clone().zip(n) {
-                if !self.may_call(at, wanted) {
+                if !self.may_call(at, waited) {
                     return;
                 }
                 self.turns(&key, State::Sent);

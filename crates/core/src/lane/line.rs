@@ -23,7 +23,8 @@ pub(super) struct HeldUp {
 impl Peer for Lane {
     fn in_line_from(&self) -> Option<Offset> {
         let from = self.row.in_line_from;
-        (from < LaneRow::OUT_OF_LINE).then_some(from)
+        // One whose file went elsewhere may have been closed in line, and goes nowhere any more.
+        (from < LaneRow::OUT_OF_LINE && self.row.moved_to.is_none()).then_some(from)
     }
     fn owes(&self, row: &Row) -> bool {
         if row.offset <= self.read {
@@ -44,8 +45,8 @@ impl Peer for Lane {
     fn calling_since(&self) -> Option<Mono> {
         self.calling_since
     }
-    fn wants_call_since(&self) -> Option<Mono> {
-        self.wants_call
+    fn queues_at(&self) -> Option<u64> {
+        self.number()
     }
 }
 
@@ -90,17 +91,6 @@ impl Lane {
         true
     }
 
-    /// Tells whether the lane may begin a call, among as many as may be out at the same time.
-    pub(super) fn may_call(&mut self, at: Context<'_>, wanted: Option<Mono>) -> bool {
-        let calls = self
-            .calling_since
-            .is_some_and(|s| !at.gate.is_long(at.now, s));
-        self.wants_call = wanted;
-        let may = calls || at.gate.may_call(at.now, &*self, at.peers);
-        self.wants_call = (!may).then(|| wanted.unwrap_or(at.now));
-        may
-    }
-
     /// Leaves the line or comes back to it, where it is time to.
     pub(super) fn mind_the_line(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
         // A stop of the daemon finds and leaves everybody where they stand.
@@ -121,30 +111,19 @@ impl Lane {
     }
 
     fn unfit_for_line(&self, at: Context<'_>) -> Option<Leave> {
-        let long = |since| at.gate.is_long(at.now, since);
         if !at.gate.orders() {
             Some(Leave::NoOrder)
         } else if !self.running || self.row.hold.is_some() || self.awaits_site() {
             Some(Leave::NotRunning)
         } else if self.in_place.is_some() {
             Some(Leave::Retries)
-        } else if self.calling_since.is_some_and(long) {
+        } else if self.call_is_long(at) {
             Some(Leave::LongCall)
         } else if self.retired.is_some_and(long) {
             Some(Leave::SlowEnd)
         } else {
             None
         }
-    }
-
-    /// Keeps the time of the call that is out, and whether it counts among those that may be.
-    pub(super) fn mind_the_call(&mut self, at: Context<'_>) {
-        if self.flights.is_empty() {
-            self.calling_since = None;
-        } else {
-            self.calling_since.get_or_insert(at.now);
-        }
-        self.occupies = at.gate.occupies(at.now, self);
     }
 
     /// Returns the place of the lane whose answer this one waits for.
@@ -155,14 +134,6 @@ impl Lane {
     pub fn held_up_at(&self) -> Option<&Row> {
         let held = self.held_up?;
         self.work.get(&held.offset).map(|w| &*w.row)
-    }
-    /// Tells whether it has a call out that counts among those that may be out at a time.
-    pub const fn occupies(&self) -> bool {
-        self.occupies
-    }
-    /// Tells whether it waits until fewer calls are out.
-    pub const fn wants_call(&self) -> bool {
-        self.wants_call.is_some()
     }
     /// Returns when the lane has waited, or been waited for, long enough.
     pub(super) fn patience_ends(&self, now: Mono, gate: &Gate) -> Option<Mono> {

@@ -10,7 +10,8 @@
 //! * `trial`: a unit that failed before
 //! * `aside`: attempts beside the lane's order
 //! * `resume`: how it goes on after a hold
-//! * `line`: what lanes wait for in each other; `among`: a step with the others in sight
+//! * `line`: what lanes wait for in each other; `slot`: the limit of calls; `among`: a step with the
+//!   others in sight
 //!
 //! Invariant: a unit (event, callback) gets at most one outcome, and once it has one it is never
 //! sent again. Invariant: the cursor stands below every row that has a unit without outcome or
@@ -27,6 +28,7 @@ mod input;
 mod line;
 mod resume;
 mod send;
+mod slot;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -49,6 +51,7 @@ use aside::Aside;
 pub use input::{CallbackSpec, Effect, Frame, Input, Leave, Note, Reply, Verdict};
 use line::HeldUp;
 use send::{Flight, Pace};
+use slot::Slot;
 use trial::Trial;
 use work::{Finished, Work};
 
@@ -150,8 +153,8 @@ pub struct Lane {
     calling_since: Option<Mono>,
     /// The call that is out counts among those that may be.
     occupies: bool,
-    /// Since when it waits until fewer calls are out.
-    wants_call: Option<Mono>,
+    /// How it stands to the limit of calls.
+    slot: Slot,
     /// What keeps it from sending what it could send.
     held_up: Option<HeldUp>,
     /// The row that it takes though others have not answered it: it waited long enough.
@@ -211,7 +214,7 @@ impl Lane {
             site_wait: None,
             calling_since: None,
             occupies: false,
-            wants_call: None,
+            slot: Slot::Idle,
             held_up: None,
             went_ahead: None,
         };
@@ -230,6 +233,7 @@ impl Lane {
     /// Takes one input and returns what to do, in order.
     pub fn step(&mut self, at: Context<'_>, input: Input) -> Vec<Effect> {
         let mut out = Vec::new();
+        self.mind_the_slot(at);
         match input {
             Input::Ready { callbacks, window } => self.ready(at, callbacks, window, &mut out),
             Input::Retired => self.retire(at),

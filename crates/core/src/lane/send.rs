@@ -8,7 +8,6 @@ use slated_model::{CallbackId, Change, Discard, EventId, Offset, Outcome, Row};
 use super::input::{CallbackSpec, Effect, Frame, Note};
 use super::line::HeldUp;
 use super::{Context, Lane, PAGE, READY};
-use crate::time::Mono;
 
 /// A frame on its way through the worker.
 #[derive(Debug)]
@@ -125,12 +124,12 @@ impl Lane {
     pub(super) fn send_what_may(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
         // Found anew below, if it still is so.
         let held_up = self.held_up.take();
-        let wanted = self.wants_call.take();
+        let waited = self.leave_queue();
         if !self.may_send() || !self.site_is_back(at) {
             return;
         }
-        self.send_asides(at, wanted, out);
-        self.send_in_order(at, wanted, held_up, out);
+        self.send_asides(at, waited, out);
+        self.send_in_order(at, waited, held_up, out);
         let more = !self.reading && self.read < self.log_end;
         // Counted no further than needed: this runs at every answer, and a page is long.
         let ready = || self.work.values().filter(|w| !w.sent).take(READY).count();
@@ -154,7 +153,7 @@ impl Lane {
     fn send_in_order(
         &mut self,
         at: Context<'_>,
-        wanted: Option<Mono>,
+        waited: Option<u64>,
         held_up: Option<HeldUp>,
         out: &mut Vec<Effect>,
     ) {
@@ -170,7 +169,7 @@ impl Lane {
             if first && !self.is_let_through(at, held_up, &row, out) {
                 return;
             }
-            if !self.may_call(at, wanted) {
+            if !self.may_call(at, waited) {
                 return;
             }
             let Some(work) = self.work.get_mut(&row.offset) else {

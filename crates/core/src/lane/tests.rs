@@ -3,15 +3,19 @@
 
 mod line;
 mod resume;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use slated_model::{AttributeRule, Cause, Event, Failure, FailureKind, Outcome, PluginId, Row};
+use slated_model::{AttributeRule, Cause, Event, FailureKind, Outcome, PluginId, Row};
 
 use super::*;
+use crate::order::{Order, Peer as _, Rules};
 use crate::retry::{OnError, Worth};
+use support::{Disk, failure};
 
 /// A lane with a log, a worker that does what the test says, and a disk that may be slow.
 struct World {
@@ -30,47 +34,6 @@ struct World {
     /// Every run of a unit that a worker began.
     runs: Vec<(EventId, CallbackId)>,
     notes: Vec<Note>,
-}
-
-/// What survives a restart.
-#[derive(Default)]
-struct Disk {
-    row: Option<LaneRow>,
-    outcomes: BTreeMap<(EventId, CallbackId), OutcomeRow>,
-    attempts: BTreeMap<(EventId, CallbackId), Attempt>,
-}
-
-impl Disk {
-    fn write(&mut self, changes: Vec<Change>) {
-        for change in changes {
-            match change {
-                // As the store does it: a lane that stands keeps its cursor.
-                Change::Lane(row) => {
-                    let cursor = self.row.as_ref().map_or(row.cursor, |r| r.cursor);
-                    self.row = Some(LaneRow { cursor, ..row });
-                }
-                Change::Cursor { cursor, .. } => {
-                    let row = self.row.as_mut().unwrap();
-                    assert!(cursor >= row.cursor, "the cursor went back");
-                    row.cursor = cursor;
-                }
-                Change::Outcome(o) => {
-                    let unit = (o.event, o.callback.clone());
-                    self.attempts.remove(&unit);
-                    assert!(
-                        self.outcomes.insert(unit, o).is_none(),
-                        "two outcomes of one unit"
-                    );
-                }
-                Change::Attempt(a) => {
-                    self.attempts.insert((a.event, a.callback.clone()), a);
-                }
-                Change::Worker(_) | Change::WorkerGone { .. } | Change::Began(_) => {
-                    unreachable!("not a lane's")
-                }
-            }
-        }
-    }
 }
 
 fn plugin() -> PluginId {
@@ -110,24 +73,9 @@ fn row(offset: u64, event_type: &str) -> Row {
     }
 }
 
-fn failure(kind: FailureKind, cause: Option<Cause>) -> Failure {
-    Failure {
-        kind,
-        error: "Oops".into(),
-        message: String::new(),
-        traceback: String::new(),
-        locals: None,
-        cause,
-    }
-}
-
 impl World {
     fn new(specs: Vec<CallbackSpec>, types: &[&str]) -> Self {
         let log = (1..).zip(types).map(|(i, t)| Arc::new(row(i, t))).collect();
-        let disk = Disk {
-            row: Some(lane_row()),
-            ..Disk::default()
-        };
         let mut world = Self {
             lane: Lane::new(lane_row(), policy(), 4, vec![], &[], Mono::ZERO, 1),
             log,
@@ -138,7 +86,7 @@ impl World {
             frames: vec![],
             waiting: vec![],
             slow_disk: false,
-            disk,
+            disk: Disk::new(lane_row()),
             runs: vec![],
             notes: vec![],
         };
@@ -158,16 +106,7 @@ impl World {
     fn crash(&mut self) {
         self.frames.clear();
         self.waiting.clear();
-        let row = self.disk.row.clone().unwrap();
-        let at = |id: EventId| Offset(id.0 - 100);
-        let ahead: Vec<_> = self
-            .disk
-            .outcomes
-            .values()
-            .filter(|o| at(o.event) > row.cursor)
-            .cloned()
-            .collect();
-        let attempts = self.disk.attempts.values().cloned().collect();
+        let (row, attempts, ahead) = self.disk.taken_up(|id| Offset(id.0 - 100));
         self.lane = Lane::new(row, policy(), 4, attempts, &ahead, self.now, 2);
         self.begin();
     }
@@ -313,7 +252,7 @@ fn each_callback_gets_the_events_it_asked_for_in_order() {
         seen,
         [(101, "f".into()), (102, "g".into()), (104, "f".into())]
     );
-    assert_eq!(w.disk.row.as_ref().unwrap().cursor, Offset(4));
+    assert_eq!(w.disk.row.cursor, Offset(4));
     assert_eq!(w.lane.lag(), 0);
 }
 
@@ -321,12 +260,12 @@ fn each_callback_gets_the_events_it_asked_for_in_order() {
 fn what_nobody_wants_moves_the_cursor_once_a_second() {
     let mut w = World::new(vec![spec(0, "f", "A", true)], &vec!["B"; 2000]);
     assert_eq!(
-        (w.disk.row.as_ref().unwrap().cursor, w.lane.cursor()),
+        (w.disk.row.cursor, w.lane.cursor()),
         (Offset(0), Offset(2000))
     );
     assert_eq!(w.wake_at(), Some(Mono::from_secs(1)));
     w.pass(Duration::from_secs(1));
-    assert_eq!(w.disk.row.as_ref().unwrap().cursor, Offset(2000));
+    assert_eq!(w.disk.row.cursor, Offset(2000));
     assert_eq!(w.wake_at(), None);
 }
 
@@ -405,7 +344,7 @@ fn a_clean_end_records_the_cursor_and_the_back_off_that_went_by() {
     w.now = w.now + Duration::from_secs(3);
     w.step(Input::Close);
     assert_eq!(left(&w), before - 3000);
-    assert_eq!(w.disk.row.as_ref().unwrap().cursor, Offset(3));
+    assert_eq!(w.disk.row.cursor, Offset(3));
     w.pass(Duration::from_mins(1));
     assert!(w.frames.is_empty(), "nothing is sent any more");
 }
@@ -571,7 +510,7 @@ fn below_the_floor_only_late_and_owed_events_run() {
         owed: vec![EventId(102)],
         ..lane_row()
     };
-    w.disk.row = Some(start);
+    w.disk.row = start;
     w.log = (1..=5)
         .map(|i| {
             Arc::new(Row {
@@ -584,11 +523,26 @@ fn below_the_floor_only_late_and_owed_events_run() {
     while w.fine().is_some() {}
     let seen: Vec<_> = w.runs.iter().map(|(e, _)| e.0).collect();
     assert_eq!(seen, [101, 102, 104, 105]);
-    assert_eq!(
-        w.disk.row.as_ref().unwrap().floor,
-        None,
-        "the floor falls behind the cursor"
-    );
+    assert_eq!(w.disk.row.floor, None, "the floor falls behind the cursor");
+}
+
+/// Its file went elsewhere before dispatch began: nothing can take the closed lane out of the line.
+#[test]
+fn nobody_waits_for_one_that_another_goes_on_for() {
+    let mut w = World::new(vec![spec(0, "f", "A", true)], &["A"]);
+    w.gate = Gate::new(Rules {
+        order: Order::Pipelined,
+        ..Rules::default()
+    });
+    w.disk.row = lane_row();
+    w.crash();
+    w.step(Input::Close);
+    assert!(w.lane.in_line_from().is_some());
+    w.lane
+        .amend(|row| row.moved_to = Some(PluginId::new("plugins", "q")));
+    w.gate.begin();
+    w.step(Input::Running(false));
+    assert_eq!(w.lane.in_line_from(), None);
 }
 
 #[derive(Clone, Debug)]
@@ -698,6 +652,6 @@ proptest! {
             }
         }
         prop_assert!(w.disk.attempts.is_empty());
-        prop_assert_eq!(w.disk.row.as_ref().unwrap().cursor, Offset(types.len() as u64));
+        prop_assert_eq!(w.disk.row.cursor, Offset(types.len() as u64));
     }
 }

@@ -450,6 +450,15 @@ impl Studio {
         let us = if self.plugins[place].quick { 5 } else { 5000 };
         self.reply(place, Reply::Done { us });
     }
+    /// The call that has been out for longest is answered.
+    pub(crate) fn answer_next(&mut self) -> bool {
+        let busy = (0..self.plugins.len()).filter(|p| !self.plugins[*p].frames.is_empty());
+        let Some(next) = busy.min_by_key(|p| self.plugins[*p].called) else {
+            return false;
+        };
+        self.answer(next);
+        true
+    }
     pub(crate) fn answer_all(&mut self) -> bool {
         let busy: Vec<_> = (0..self.plugins.len())
             .filter(|p| !self.plugins[*p].frames.is_empty())
@@ -630,6 +639,10 @@ impl Studio {
         plugins
             .map(|p| p.frames.front().map(|f| f.row.offset.0))
             .collect()
+    }
+    /// Returns how many events a plugin has in hand.
+    pub(crate) fn ahead(&self, rank: usize) -> usize {
+        self.at(rank).frames.len()
     }
     pub(crate) fn answered(&self, rank: usize) -> usize {
         self.at(rank).books.answered.len()

@@ -24,7 +24,7 @@ fn go_on_after(w: &mut World, to: u64) {
 }
 
 fn row_on_disk(w: &World) -> &LaneRow {
-    w.disk.row.as_ref().unwrap()
+    &w.disk.row
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn an_edit_does_not_choose_for_a_person() {
         callback: None,
         reason: "far behind".into(),
     };
-    w.disk.row.as_mut().unwrap().hold = Some(hold);
+    w.disk.row.hold = Some(hold);
     w.crash();
     assert!(w.frames.is_empty());
     w.step(Input::Resume);
@@ -122,11 +122,11 @@ fn a_resume_without_a_daemon_leaves_the_same_on_record() {
             _ => live.step(Input::Resume),
         }
         let attempts: Vec<_> = rest.disk.attempts.values().cloned().collect();
-        let mut row = rest.disk.row.clone().unwrap();
+        let mut row = rest.disk.row.clone();
         row.stopped = true;
         rest.disk.write(on_record(&mut row, &attempts, step, 0));
         assert_eq!(rest.disk.row, live.disk.row, "{step:?}");
-        assert_eq!(rest.disk.row.as_ref(), Some(&row), "{step:?}");
+        assert_eq!(rest.disk.row, row, "{step:?}");
         assert_eq!(rest.disk.outcomes, live.disk.outcomes, "{step:?}");
         assert_eq!(rest.disk.attempts, live.disk.attempts, "{step:?}");
     }
