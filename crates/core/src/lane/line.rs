@@ -51,12 +51,13 @@ impl Peer for Lane {
 }
 
 impl Lane {
-    /// Tells whether the lane's first try of a row may be sent now, as far as other lanes go.
+    /// Tells whether a row, or the first try of it, may be sent now as far as other lanes go.
     pub(super) fn is_let_through(
         &mut self,
         at: Context<'_>,
         before: Option<HeldUp>,
         row: &Row,
+        first: bool,
         out: &mut Vec<Effect>,
     ) -> bool {
         let since = before
@@ -67,13 +68,13 @@ impl Lane {
             since,
             by,
         };
-        // It may have waited long enough, and then for something else.
-        if self.went_ahead == Some(row.offset) {
-            return true;
-        }
         if !at.gate.has_begun() {
             self.held_up = Some(held_up(None));
             return false;
+        }
+        // Only first tries have an order. And it may have waited long enough, then for something else.
+        if !first || self.went_ahead == Some(row.offset) {
+            return true;
         }
         // The nearest before it answers last, as a rule: its answer alone need wake this lane.
         let Some(last) = at.gate.waits_for(at.peers, row).last() else {
@@ -119,7 +120,10 @@ impl Lane {
             Some(Leave::Retries)
         } else if self.call_is_long(at) {
             Some(Leave::LongCall)
-        } else if self.retired.is_some_and(long) {
+        } else if self
+            .retired
+            .is_some_and(|since| at.gate.is_long(at.now, since))
+        {
             Some(Leave::SlowEnd)
         } else {
             None

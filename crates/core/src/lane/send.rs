@@ -128,7 +128,9 @@ impl Lane {
         if !self.may_send() || !self.site_is_back(at) {
             return;
         }
-        self.send_asides(at, waited, out);
+        if at.gate.has_begun() {
+            self.send_asides(at, waited, out);
+        }
         self.send_in_order(at, waited, held_up, out);
         let more = !self.reading && self.read < self.log_end;
         // Counted no further than needed: this runs at every answer, and a page is long.
@@ -165,8 +167,7 @@ impl Lane {
                 return;
             };
             let (row, first) = (work.row.clone(), !work.answered);
-            // What was answered before waits for nobody: only first tries have an order.
-            if first && !self.is_let_through(at, held_up, &row, out) {
+            if !self.is_let_through(at, held_up, &row, first, out) {
                 return;
             }
             if !self.may_call(at, waited) {

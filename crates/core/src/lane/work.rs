@@ -53,13 +53,16 @@ impl Lane {
                 continue;
             }
             if row.event.is_readable() {
+                // What is tried again had its answer, in this process or the one before.
+                let tried = self.in_place.as_ref().map(|t| t.attempt.event);
+                let answered = tried == Some(row.event.id);
                 self.work.insert(
                     row.offset,
                     Work {
                         row,
                         open,
                         sent: false,
-                        answered: false,
+                        answered,
                     },
                 );
             } else {

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use slated_core::order::{Order, Rules};
 
-use super::studio::{Kind, Studio};
+use super::studio::{Kind, Start, Studio, WINDOW};
 use super::{WAIT, rules};
 
-/// As configured in all worlds, and so what one plugin is sent at most while another waits.
-const WINDOW: usize = 4;
+fn of(rules: Rules, filters: &[&[u8]]) -> Studio {
+    Studio::new(rules, Start::all(filters), &[], false)
+}
+fn quick(rules: Rules, filters: &[&[u8]]) -> Studio {
+    Studio::new(rules, Start::quick(Start::all(filters)), &[], false)
+}
 
 fn limit(calls: usize, order: Order) -> Rules {
     Rules {
@@ -20,7 +24,7 @@ fn limit(calls: usize, order: Order) -> Rules {
 #[test]
 fn as_many_are_called_at_a_time_as_may_be() {
     let two = limit(2, Order::Independent);
-    let mut studio = Studio::new(two, &vec![vec![0]; 4], &[0; 4], [false; 4], 1);
+    let mut studio = of(two, &[&[0][..]; 4]);
     studio.grow(&[Kind(0); 2]);
     assert_eq!(studio.out(), [Some(1), Some(1), None, None]);
     studio.pass(Duration::from_millis(1));
@@ -45,8 +49,7 @@ fn as_many_are_called_at_a_time_as_may_be() {
 fn plugins_that_never_run_dry_share_the_slots() {
     for (plugins, calls) in [(2, 1), (4, 1), (4, 2), (4, 3)] {
         let rules = limit(calls, Order::Independent);
-        let filters = vec![vec![0]; plugins];
-        let mut studio = Studio::new(rules, &filters, &[0; 4], [true; 4], 1);
+        let mut studio = quick(rules, &vec![&[0][..]; plugins]);
         // Only now are they known to be quick.
         studio.grow(&[Kind(0); 32]);
         while studio.answer_all() {}
@@ -68,9 +71,8 @@ fn plugins_that_never_run_dry_share_the_slots() {
 
 #[test]
 fn a_plugin_that_nobody_waits_for_is_sent_ahead_without_a_pause() {
-    let filters = [vec![0], vec![1]];
     let rules = limit(1, Order::Independent);
-    let mut studio = Studio::new(rules, &filters, &[0; 2], [true; 4], 1);
+    let mut studio = quick(rules, &[&[0], &[1]]);
     studio.grow(&[Kind(0); 200]);
     for _ in 0..32 {
         studio.answer(0);
@@ -95,7 +97,7 @@ fn a_plugin_that_nobody_waits_for_is_sent_ahead_without_a_pause() {
 #[test]
 fn one_that_hung_waits_for_a_slot_like_others() {
     let rules = limit(1, Order::Independent);
-    let mut studio = Studio::new(rules, &vec![vec![0]; 2], &[0; 2], [true; 4], 1);
+    let mut studio = quick(rules, &[&[0], &[0]]);
     studio.grow(&[Kind(0); 100]);
     // Both are quick, and the first has a window out.
     while studio.answered(0) < 40 || studio.answered(1) < 40 || studio.ahead(0) < WINDOW {
@@ -120,16 +122,15 @@ fn one_that_hung_waits_for_a_slot_like_others() {
 /// what it gives up with its place in the queue wakes those behind.
 #[test]
 fn one_that_wants_no_slot_any_more_makes_room() {
-    let filters = [vec![2], vec![0], vec![1], vec![2]];
     let rules = limit(1, Order::Pipelined);
-    let mut studio = Studio::new(rules, &filters, &[0; 4], [false; 4], 1);
+    let mut studio = of(rules, &[&[2], &[0], &[1], &[2]]);
     studio.grow(&[Kind(2)]);
     studio.answer(0);
     for kind in [0, 1, 2] {
         studio.grow(&[Kind(kind)]);
     }
     assert_eq!(studio.out(), [None, None, None, Some(1)]);
-    studio.replace(1, Some(Kind(1)));
+    studio.reload(1, Some(Kind(1)), false);
     studio.old_ends(1);
     studio.answer(3);
     assert_eq!(studio.out(), [Some(4), None, None, None]);

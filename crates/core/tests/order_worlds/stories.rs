@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use slated_core::order::{Order, Rules};
+use slated_model::Cause;
 
-use super::studio::{Kind, Studio};
+use super::studio::{Kind, Start, Studio};
 use super::{WAIT, rules};
 
 /// A studio of plugins that all want everything, in the documented order.
 fn all_want_all(order: Order, plugins: usize) -> Studio {
-    let filters = vec![vec![0, 1, 2]; plugins];
-    Studio::new(rules(order), &filters, &vec![0; plugins], [false; 4], 1)
+    of(rules(order), &vec![&[0, 1, 2][..]; plugins])
+}
+
+fn of(rules: Rules, filters: &[&[u8]]) -> Studio {
+    Studio::new(rules, Start::all(filters), &[], false)
 }
 
 #[test]
@@ -38,8 +42,7 @@ fn in_series_one_event_is_through_before_the_next() {
 
 #[test]
 fn nobody_waits_for_a_plugin_that_does_not_want_the_event() {
-    let filters = [vec![0], vec![1], vec![0, 1]];
-    let mut studio = Studio::new(rules(Order::Pipelined), &filters, &[0; 3], [false; 4], 1);
+    let mut studio = of(rules(Order::Pipelined), &[&[0], &[1], &[0, 1]]);
     studio.grow(&[Kind(1), Kind(0)]);
     assert_eq!(studio.out(), [Some(2), Some(1), None]);
     studio.answer(1);
@@ -58,7 +61,7 @@ fn a_hang_costs_the_others_one_wait() {
         [Some(1), Some(1), Some(1)],
         "they wait no more"
     );
-    let end = studio.now();
+    let end = studio.now;
     studio.answer(2);
     assert_eq!(
         studio.out(),
@@ -70,7 +73,7 @@ fn a_hang_costs_the_others_one_wait() {
         studio.answer(2);
     }
     assert_eq!(studio.answered(2), 5);
-    assert_eq!(studio.now(), end, "not a moment more");
+    assert_eq!(studio.now, end, "not a moment more");
     assert!(!studio.in_line(0) && studio.in_line(1));
 }
 
@@ -78,7 +81,7 @@ fn a_hang_costs_the_others_one_wait() {
 fn a_plugin_far_behind_delays_nobody_and_is_back_at_the_end() {
     let mut studio = all_want_all(Order::Pipelined, 2);
     studio.grow(&[Kind(0)]);
-    studio.fail(0);
+    studio.fail(0, None);
     assert!(!studio.in_line(0), "it is held");
     studio.grow(&[Kind(0); 200]);
     while studio.answered(1) < 201 {
@@ -118,13 +121,25 @@ fn a_slow_plugin_sets_the_pace_and_stays_in_line() {
     assert_eq!((studio.answered(0), studio.answered(1)), (20, 20));
 }
 
+/// Only first tries have an order, whichever process made them.
+#[test]
+fn a_retry_after_a_restart_waits_for_nobody() {
+    let mut studio = of(rules(Order::Pipelined), &[&[1], &[0]]);
+    studio.grow(&[Kind(1), Kind(0)]);
+    assert_eq!(studio.out(), [Some(1), Some(2)]);
+    studio.die(1);
+    studio.reload(0, Some(Kind(0)), false);
+    studio.crash(&[true; 2]);
+    assert_eq!(studio.out(), [Some(2), Some(2)], "both want it now");
+}
+
 #[test]
 fn for_ever_means_for_ever() {
     let endless = Rules {
         wait: None,
         ..rules(Order::Pipelined)
     };
-    let mut studio = Studio::new(endless, &[vec![0], vec![0]], &[0; 2], [false; 4], 1);
+    let mut studio = of(endless, &[&[0], &[0]]);
     studio.grow(&[Kind(0)]);
     studio.pass(Duration::from_hours(24));
     assert_eq!(studio.out(), [Some(1), None]);
@@ -134,8 +149,27 @@ fn for_ever_means_for_ever() {
 fn nothing_is_sent_before_dispatch_begins() {
     let mut studio = all_want_all(Order::Pipelined, 2);
     studio.grow(&[Kind(0)]);
-    studio.crash_without_beginning();
+    studio.crash(&[true, false]);
+    studio.pass(Duration::from_secs(29));
     assert_eq!(studio.out(), [None, None]);
-    studio.begin();
+    studio.pass(Duration::from_secs(1));
     assert_eq!(studio.out(), [Some(1), None]);
+    studio.crash(&[true, false]);
+    studio.ready(1);
+    assert_eq!(studio.out(), [Some(1), None], "all are ready");
+}
+
+/// Retries wait for the beginning as well, in place and aside.
+#[test]
+fn nothing_is_tried_again_before_dispatch_begins() {
+    let mut studio = of(rules(Order::Pipelined), &[&[1, 0], &[0], &[2]]);
+    studio.grow(&[Kind(0)]);
+    studio.fail(0, Some(Cause::Transient));
+    studio.pass(Duration::from_secs(90));
+    studio.die(1);
+    studio.stop(0, &[true, true, false]);
+    studio.pass(Duration::from_secs(29));
+    assert_eq!(studio.out(), [None; 3]);
+    studio.pass(Duration::from_secs(1));
+    assert_eq!(studio.out(), [Some(1), Some(1), None]);
 }

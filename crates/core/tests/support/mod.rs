@@ -44,9 +44,7 @@ impl Disk {
                 Change::Attempt(a) => {
                     self.attempts.insert((a.event, a.callback.clone()), a);
                 }
-                Change::Worker(_) | Change::WorkerGone { .. } | Change::Began(_) => {
-                    unreachable!("not a lane's")
-                }
+                _ => unreachable!("not a lane's"),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Stories of one lane in line: what takes it out, and what does not.
 
 use super::*;
-use crate::order::{Order, Peer as _, Rules};
+use crate::order::Peer as _;
 
 /// How long others wait for it.
 const WAIT: Duration = Duration::from_secs(10);
@@ -15,10 +15,7 @@ fn world(types: &[&str]) -> World {
         calls: 0,
     });
     w.lane = Lane::new(lane_row(), policy(), 4, vec![], &[], w.now, 1);
-    w.disk = Disk {
-        row: Some(lane_row()),
-        ..Disk::default()
-    };
+    w.disk = Disk::new(lane_row());
     w.frames.clear();
     w.begin();
     w.step(Input::Running(true));
