@@ -5,6 +5,7 @@ which file to load, and hands it events; the worker answers after every callback
 Standard library only, syntax of Python 3.7: it must run wherever plugins run.
 
     __main__       the way in: takes the pipes away from stdin and stdout, then serves
+    parent         imports once what every worker needs, and forks workers
     serve          hello, load, ready, then frames one after the other until goodbye
     channel        lines in and out
     loading        a file becomes a module, with errors a person can act on

@@ -7,6 +7,9 @@ import sys
 COOKIE_NAME = "SLATED_WORKER_COOKIE"
 COOKIE = "7d0c1c52-plugin-worker"
 
+# The argument that makes it the parent of workers.
+PARENT = "--parent"
+
 HELP = """\
 This is the Python side of slated. It is started by slated and talks to it over pipes;
 there is nothing to see here by hand. How each plugin fares: slated plugin list.
@@ -22,11 +25,15 @@ def take_pipes():
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
+    return inward, outward
+
+
+def settle_streams():
+    """Lets anything be printed, a line at a time."""
     # What a sitecustomize printed so far still stands in the buffer, and now goes to stderr.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-    return inward, outward
 
 
 def main():
@@ -35,10 +42,18 @@ def main():
     if os.environ.pop(COOKIE_NAME, None) != COOKIE:
         sys.stderr.write(HELP)
         return 64
-    inward, outward = take_pipes()
+    if sys.argv[1:] == [PARENT]:
+        from slated_worker import parent
+
+        pipes = parent.run()
+    else:
+        pipes = take_pipes()
+    if pipes is None:
+        return 0
+    settle_streams()
     from slated_worker import serve
 
-    return serve.serve(inward, outward)
+    return serve.serve(*pipes)
 
 
 if __name__ == "__main__":

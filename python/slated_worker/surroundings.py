@@ -16,14 +16,32 @@ def prepare(config, plugin_path):
     umask = config.get("umask")
     if umask is not None:
         os.umask(umask)
+    import_from(config.get("import_paths", ()))
+    sys.argv[:] = [plugin_path]
+    limit_sockets()
+    sys.breakpointhook = _no_breakpoint
+
+
+# The import paths that stand in front already, as the only item.
+_in_front = []
+
+
+def import_from(paths):
+    """Puts these folders in front; a worker that was forked finds them there."""
+    paths = [str(path) for path in paths]
+    if paths in _in_front:
+        return
     # The first entry is this package's own folder. It goes, so that plugins see only
     # what the studio put there.
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     sys.path[:] = [p for p in sys.path if os.path.abspath(p or ".") != here]
-    sys.path[:0] = [str(p) for p in config.get("import_paths", ())]
-    sys.argv[:] = [plugin_path]
+    sys.path[:0] = paths
+    _in_front[:] = [paths]
+
+
+def limit_sockets():
+    """Lets no socket wait for ever."""
     socket.setdefaulttimeout(60)
-    sys.breakpointhook = _no_breakpoint
 
 
 def _no_breakpoint(*_args, **_kwargs):

@@ -29,6 +29,7 @@ const PACKAGE: &[(&str, &str)] = files![
     "loading.py",
     "logs.py",
     "matching.py",
+    "parent.py",
     "registrar.py",
     "serve.py",
     "surroundings.py",

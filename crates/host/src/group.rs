@@ -76,7 +76,7 @@ pub(crate) fn signal_group(pid: u32, signal: Signal) {
     }
 }
 
-fn as_pid(pid: u32) -> Option<Pid> {
+pub(crate) fn as_pid(pid: u32) -> Option<Pid> {
     i32::try_from(pid)
         .ok()
         // 0 and 1 would mean ourselves, or everybody.

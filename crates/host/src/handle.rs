@@ -13,8 +13,6 @@ use crate::WorkerId;
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(crate) id: WorkerId,
-    pub(crate) pid: u32,
-    pub(crate) started: Option<u64>,
     pub(crate) soft_ms: Option<u64>,
     pub(crate) max_frame: usize,
     pub(crate) orders: mpsc::Sender<Order>,
@@ -74,22 +72,14 @@ impl Handle {
         let line = encode(&message, self.max_frame)?;
         self.order(Order::Goodbye { line, grace })
     }
-    /// Ends the worker's process group: SIGTERM now, SIGKILL after two seconds.
+    /// Ends the worker's process group: SIGTERM now, SIGKILL after two seconds. One that has no
+    /// process yet gets none.
     pub fn kill(&self) {
         self.kill.cancel();
     }
     /// Returns which worker it is.
     pub const fn id(&self) -> WorkerId {
         self.id
-    }
-    /// Returns the process.
-    pub const fn pid(&self) -> u32 {
-        self.pid
-    }
-    /// Returns when the process started (field 22 of `/proc/PID/stat`): with the number of the
-    /// process it names this one and no later one. `None` where the system does not say.
-    pub const fn started(&self) -> Option<u64> {
-        self.started
     }
 
     fn order(&self, order: Order) -> Result<(), SendError> {

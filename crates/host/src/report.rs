@@ -1,13 +1,29 @@
 //! What a worker's user hears.
 
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use slated_model::{CallbackId, Failure, FailureKind, Matcher};
 use slated_wire::{Emails, LoadFailed, Log, WorkerHello};
 
+use crate::SpawnError;
+
 /// Something that happened in or to a worker, in the order it happened.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Report {
+    /// The process was started.
+    Started {
+        /// Its number.
+        pid: u32,
+        /// When it started (field 22 of `/proc/PID/stat`): with the number it names this process
+        /// and no later one. `None` where the system does not say.
+        started: Option<u64>,
+        /// What a person should know of how it was started: why a preloaded parent did not serve.
+        note: Option<String>,
+    },
+    /// There is no process. The last report in this case.
+    Unstarted(SpawnError),
     /// The process runs and speaks our protocol; the plugin is not loaded yet.
     Hello(WorkerHello),
     /// The plugin is loaded; events may be sent.
@@ -120,10 +136,8 @@ pub struct Exit {
     pub why: Why,
     /// Whether slated wanted it. What was not wanted is a death.
     pub expected: bool,
-    /// The process.
-    pub pid: u32,
-    /// When it started (field 22 of `/proc/PID/stat`), where the system says so.
-    pub started: Option<u64>,
+    /// The process; `None` if it was ended before it was there.
+    pub pid: Option<u32>,
     /// The last of what it printed, at most 64 KiB.
     pub stderr: String,
     /// Where every thread stood when a limit was reached.
@@ -131,6 +145,17 @@ pub struct Exit {
 }
 
 impl Exit {
+    /// The end of one that was killed before it had a process.
+    pub(crate) const fn before_start() -> Self {
+        Self {
+            end: End::Unknown,
+            why: Why::Killed,
+            expected: true,
+            pid: None,
+            stderr: String::new(),
+            stack: None,
+        }
+    }
     /// Returns the failure of the call that was in flight.
     pub fn failure(&self) -> Failure {
         let (kind, error, message) = match &self.why {
@@ -167,6 +192,16 @@ fn tail(text: &str, limit: usize) -> String {
         .find(|(at, c)| *at >= from && *c == '\n')
         .and_then(|(at, _)| text.get(at + 1..));
     rest.unwrap_or_default().to_owned()
+}
+
+impl From<ExitStatus> for End {
+    fn from(status: ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, Some(signal)) => Self::Signal(signal),
+            (None, None) => Self::Unknown,
+        }
+    }
 }
 
 impl std::fmt::Display for End {

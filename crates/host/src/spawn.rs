@@ -5,22 +5,23 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use slated_model::PluginId;
 use slated_wire::{
     Config, FEATURES, FrameError, Hello, Limits, PROTOCOL, PluginFile, Site, ToWorker, encode,
 };
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::group::{Group, offer_to_oom_killer, stat};
-use crate::handle::Handle;
+use crate::handle::{Handle, Order};
+use crate::launch::Launched;
+use crate::process::{Ending, Process, new_pipes};
 use crate::stderr::{Kept, listen};
 use crate::supervisor::{ORDERS, Supervisor};
-use crate::{Interpreter, Report, WorkerCode, pipes};
+use crate::{Exit, Interpreter, Launch, Report, WorkerCode, pipes};
 
 /// The variable by which the worker knows that it was not started by hand, and its value.
 /// `python/slated_worker/__main__.py` knows the same.
@@ -41,6 +42,8 @@ pub struct Spawn {
     pub file: PathBuf,
     /// The file's content as the scan saw it, in lower-case hexadecimal; empty if unknown.
     pub sha256: String,
+    /// How its process is started.
+    pub launch: Launch,
     /// The worker's own code.
     pub code: WorkerCode,
     /// The Python to run it with.
@@ -64,7 +67,7 @@ pub struct Spawn {
 }
 
 /// The variables of a process.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Environment {
     /// Whether it starts from nothing instead of from this process's variables.
     pub clear: bool,
@@ -89,7 +92,8 @@ pub struct CallLimits {
     pub orphan: Duration,
 }
 
-/// A worker that could not be started.
+/// A worker that could not be started: said at once, but for [`Start`](Self::Start), which is
+/// [reported](Report::Unstarted).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
@@ -145,51 +149,85 @@ pub fn unfit_folder(folder: &Path) -> Option<String> {
 pub struct Worker;
 
 impl Worker {
-    /// Starts a worker. What happens to it is sent to `reports`; where those are not taken,
-    /// the worker waits. Must be called within a tokio runtime.
+    /// Starts a worker. What happens to it is sent to `reports`, a start that fails too; where
+    /// those are not taken, the worker waits. Must be called within a tokio runtime.
     pub fn start(
         spawn: &Spawn,
         reports: mpsc::Sender<(WorkerId, Report)>,
     ) -> Result<Handle, SpawnError> {
         let hello = encode(&ToWorker::Hello(Box::new(spawn.hello())), spawn.max_frame)?;
-        let mut child = spawn.run()?;
-        let pid = child.id().unwrap_or_default();
-        let group = Group::new(pid);
-        offer_to_oom_killer(pid);
-
-        let (line_sender, lines) = mpsc::channel(ORDERS + 2);
-        let (heard_sender, heard) = mpsc::channel(pipes::HEARD);
-        let (printed_sender, printed) = mpsc::channel(256);
+        // Looked at first: the system's error would be about the interpreter.
+        if let Some(folder) = &spawn.cwd
+            && let Some(why) = unfit_folder(folder)
+        {
+            let folder = folder.clone();
+            return Err(SpawnError::Folder { folder, why });
+        }
         let (orders_sender, orders) = mpsc::channel(ORDERS);
-        let kept = Kept::default();
-        if let Some(pipe) = child.stdin.take() {
-            tokio::spawn(pipes::write(pipe, lines));
-        }
-        if let Some(pipe) = child.stdout.take() {
-            tokio::spawn(pipes::read(pipe, spawn.max_frame, heard_sender));
-        }
-        if let Some(pipe) = child.stderr.take() {
-            tokio::spawn(listen(pipe, kept.clone(), printed_sender));
-        }
-        // The queue is empty and has room for this one.
-        drop(line_sender.try_send(hello));
-
         let handle = Handle {
             id: spawn.worker,
-            pid,
-            started: stat(pid).map(|stat| stat.started),
             soft_ms: spawn.limits.soft.map(millis),
             max_frame: spawn.max_frame,
             orders: orders_sender,
             kill: CancellationToken::new(),
         };
-        let supervisor = Supervisor::new(spawn, &handle, reports, group, kept, line_sender);
-        tokio::spawn(supervisor.run(child, orders, heard, printed));
+        let kill = handle.kill.clone();
+        tokio::spawn(begin(spawn.clone(), hello, kill, reports, orders));
         Ok(handle)
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+/// Starts the process and sees to it until its end.
+async fn begin(
+    spawn: Spawn,
+    hello: Vec<u8>,
+    kill: CancellationToken,
+    reports: mpsc::Sender<(WorkerId, Report)>,
+    orders: mpsc::Receiver<Order>,
+) {
+    let launched = tokio::select! {
+        biased;
+        () = kill.cancelled() => {
+            let exit = Report::Exited(Box::new(Exit::before_start()));
+            return drop(reports.send((spawn.worker, exit)).await);
+        }
+        () = reports.closed() => return,
+        launched = spawn.launch.start(&spawn) => launched,
+    };
+    let Launched { process, note } = match launched {
+        Ok(launched) => launched,
+        Err(error) => {
+            return drop(reports.send((spawn.worker, Report::Unstarted(error))).await);
+        }
+    };
+    let Process { pid, pipes, ending } = process;
+    let group = Group::new(pid);
+    offer_to_oom_killer(pid);
+
+    let (line_sender, lines) = mpsc::channel(ORDERS + 2);
+    let (heard_sender, heard) = mpsc::channel(pipes::HEARD);
+    let (printed_sender, printed) = mpsc::channel(256);
+    let kept = Kept::default();
+    tokio::spawn(pipes::write(pipes.input, lines));
+    tokio::spawn(pipes::read(pipes.output, spawn.max_frame, heard_sender));
+    tokio::spawn(listen(pipes.errors, kept.clone(), printed_sender));
+    // The queue is empty and has room for this one.
+    drop(line_sender.try_send(hello));
+
+    let started = Report::Started {
+        pid,
+        started: stat(pid).map(|stat| stat.started),
+        note,
+    };
+    if reports.send((spawn.worker, started)).await.is_err() {
+        // Dropping the group kills it; its parent collects it.
+        return;
+    }
+    let supervisor = Supervisor::new(&spawn, pid, kill, reports, group, kept, line_sender);
+    supervisor.run(ending, orders, heard, printed).await;
+}
+
+pub(crate) fn millis(duration: Duration) -> u64 {
     // A limit below a millisecond is still a limit.
     u64::try_from(duration.as_millis())
         .unwrap_or(u64::MAX)
@@ -217,36 +255,48 @@ impl Spawn {
         }
     }
 
-    fn run(&self) -> Result<Child, SpawnError> {
-        // Looked at first: the system's error would be about the interpreter.
-        if let Some(folder) = &self.cwd
-            && let Some(why) = unfit_folder(folder)
-        {
-            let folder = folder.clone();
-            return Err(SpawnError::Folder { folder, why });
-        }
-        // No flags: `-I` and `-E` would take away what studios set (PYTHONPATH, user site),
-        // and `-u` would let what a sitecustomize prints into the protocol.
-        let mut command = Command::new(&self.interpreter.path);
-        command.arg(self.code.folder());
-        self.env.apply(&mut command);
-        command
-            .env(COOKIE.0, COOKIE.1)
-            .env("SLATED_PROTOCOL", PROTOCOL.major.to_string())
-            .env("SLATED_WORKER_ID", self.worker.0.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        if let Some(cwd) = &self.cwd {
-            command.current_dir(cwd);
-        }
-        command.spawn().map_err(|source| SpawnError::Start {
+    /// Starts the process by itself.
+    pub(crate) fn run(&self) -> Result<Process, SpawnError> {
+        self.try_run().map_err(|source| SpawnError::Start {
             program: self.interpreter.path.clone(),
             source,
         })
     }
+
+    fn try_run(&self) -> io::Result<Process> {
+        let (pipes, theirs) = new_pipes()?;
+        let mut command = python(&self.interpreter.path, self.code.folder(), &self.env);
+        command
+            .env("SLATED_WORKER_ID", self.worker.0.to_string())
+            .stdin(theirs.input)
+            .stdout(theirs.output)
+            .stderr(theirs.errors);
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
+        }
+        let child = command.spawn()?;
+        Ok(Process {
+            pid: child.id().unwrap_or_default(),
+            pipes,
+            ending: Ending::Ours(child),
+        })
+    }
+}
+
+/// Returns the command that runs a Python with the worker's code, at the head of a process group
+/// that dies with it.
+pub(crate) fn python(interpreter: &Path, code: &Path, env: &Environment) -> Command {
+    // No flags: `-I` and `-E` would take away what studios set (PYTHONPATH, user site),
+    // and `-u` would let what a sitecustomize prints into the protocol.
+    let mut command = Command::new(interpreter);
+    command.arg(code);
+    env.apply(&mut command);
+    command
+        .env(COOKIE.0, COOKIE.1)
+        .env("SLATED_PROTOCOL", PROTOCOL.major.to_string())
+        .process_group(0)
+        .kill_on_drop(true);
+    command
 }
 
 impl Environment {

@@ -1,20 +1,19 @@
 //! One task per worker: hears it, passes orders on, keeps its limits, and sees its end.
 
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use slated_model::CallbackId;
 use slated_wire::{CallResult, FromWorker, PROTOCOL, Ready, WorkerHello};
-use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::group::Group;
-use crate::handle::{Handle, Order};
+use crate::handle::Order;
 use crate::ladder::{Ladder, Rung};
 use crate::pipes::{HEARD, Heard};
+use crate::process::Ending;
 use crate::spawn::{CallLimits, Spawn, WorkerId};
 use crate::stderr::Kept;
 use crate::tracker::Tracker;
@@ -35,7 +34,6 @@ struct Unheard;
 pub(crate) struct Supervisor {
     id: WorkerId,
     pid: u32,
-    started: Option<u64>,
     limits: CallLimits,
     window: u32,
     reports: mpsc::Sender<(WorkerId, Report)>,
@@ -66,7 +64,8 @@ enum Phase {
 impl Supervisor {
     pub(crate) fn new(
         spawn: &Spawn,
-        handle: &Handle,
+        pid: u32,
+        kill: CancellationToken,
         reports: mpsc::Sender<(WorkerId, Report)>,
         group: Group,
         kept: Kept,
@@ -74,15 +73,14 @@ impl Supervisor {
     ) -> Self {
         Self {
             id: spawn.worker,
-            pid: handle.pid,
-            started: handle.started,
+            pid,
             limits: spawn.limits,
             window: spawn.window,
             reports,
             group,
             kept,
             lines,
-            kill: handle.kill.clone(),
+            kill,
             phase: Phase::Starting {
                 until: Instant::now() + spawn.limits.init,
             },
@@ -98,7 +96,7 @@ impl Supervisor {
     /// Runs until the process is gone and reported so.
     pub(crate) async fn run(
         mut self,
-        mut child: Child,
+        mut ending: Ending,
         mut orders: mpsc::Receiver<Order>,
         mut heard: mpsc::Receiver<Heard>,
         mut printed: mpsc::Receiver<String>,
@@ -109,7 +107,7 @@ impl Supervisor {
         let mut hearing = true;
         let mut ordered = true;
         let mut printing = true;
-        let status = loop {
+        let end = loop {
             let room = ordered && self.tracker.len() < ORDERS;
             let due = self.due();
             let step = tokio::select! {
@@ -157,26 +155,25 @@ impl Supervisor {
                     printing = false;
                     Ok(())
                 },
-                status = child.wait() => break status.ok(),
+                end = ending.wait() => break end,
             };
             if let Err(Unheard) = step {
-                // Dropping the group kills it, and dropping the child collects it.
+                // Dropping the group kills it; its parent collects it.
                 return;
             }
         };
         // An error means that nobody is left to be told.
-        drop(self.finish(status, heard, printed, hearing).await);
+        drop(self.finish(end, heard, printed, hearing).await);
     }
 
     /// Reports everything that was written before the death, then the death.
     async fn finish(
         mut self,
-        status: Option<ExitStatus>,
+        end: End,
         mut heard: mpsc::Receiver<Heard>,
         mut printed: mpsc::Receiver<String>,
         mut hearing: bool,
     ) -> Result<(), Unheard> {
-        let end = end_of(status);
         let why = self.ladder.as_ref().map_or(Why::Itself, |l| l.why.clone());
         if why == Why::Goodbye && end == End::Code(0) {
             self.group.release();
@@ -200,15 +197,15 @@ impl Supervisor {
         };
         let expected = match why {
             Why::Killed | Why::LoadFailed => true,
-            Why::Goodbye => forced || end == End::Code(0),
+            // One that lost its parent may have left as it was told.
+            Why::Goodbye => forced || matches!(end, End::Code(0) | End::Unknown),
             _ => false,
         };
         let exit = Exit {
             end,
             why,
             expected,
-            pid: self.pid,
-            started: self.started,
+            pid: Some(self.pid),
             stderr: self.kept.text(),
             stack: self.stack.take().or_else(|| self.kept.take_stack()),
         };
@@ -503,17 +500,5 @@ const fn kind(message: &FromWorker) -> &'static str {
         FromWorker::Result(_) => "result",
         FromWorker::Done(_) => "done",
         FromWorker::Log(_) => "log",
-    }
-}
-
-fn end_of(status: Option<ExitStatus>) -> End {
-    use std::os::unix::process::ExitStatusExt;
-    let Some(status) = status else {
-        return End::Unknown;
-    };
-    match (status.code(), status.signal()) {
-        (Some(code), _) => End::Code(code),
-        (None, Some(signal)) => End::Signal(signal),
-        (None, None) => End::Unknown,
     }
 }

@@ -61,6 +61,7 @@ def act(sg, logger, event, args):
     if what == "hold_the_gil":
         import re
 
+        say(meta, "busy")
         re.match(r"(a+)+$", "a" * 40 + "b")
     if what == "child":
         # A grandchild that holds stderr open and outlives the callback.

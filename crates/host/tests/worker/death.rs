@@ -75,7 +75,7 @@ async fn a_child_that_forks_and_returns_does_not_answer_for_its_parent() {
 async fn every_answer_of_a_dead_worker_reaches_a_listener_who_comes_late() {
     let stage = Stage::new().await;
     let mut player = stage.ready().await;
-    let pid = player.handle().pid();
+    let pid = player.pid();
     let many: Vec<u32> = vec![QUIET; 500];
     player.send(&many, &json!({"do": "nothing"}));
     player.send(&[ACT], &json!({"do": "exit"}));

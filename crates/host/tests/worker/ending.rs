@@ -86,7 +86,7 @@ async fn a_worker_without_a_handle_ends() {
 async fn a_worker_nobody_listens_to_ends() {
     let mut player = Stage::new().await.ready().await;
     player.send(&[ACT], &json!({"do": "hang"}));
-    let pid = player.handle().pid();
+    let pid = player.pid();
     player.reports.close();
     gone(pid).await;
 }
@@ -128,7 +128,7 @@ async fn parent_of_an_orphan() {
     );
     let said = crate::stage::note(&noted).await;
     let part = stage.path("part");
-    std::fs::write(&part, format!("{} {said}", player.handle().pid())).unwrap();
+    std::fs::write(&part, format!("{} {said}", player.pid())).unwrap();
     std::fs::rename(&part, &note).unwrap();
     std::future::pending::<()>().await;
 }

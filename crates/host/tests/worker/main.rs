@@ -1,4 +1,5 @@
-//! Workers as real processes: their life, their misbehaviour, their end.
+//! Workers as real processes: their life, their misbehaviour, their end. Here each starts by
+//! itself; `tests/forked` has the same tests of workers that preloaded parents fork.
 //!
 //! `SLATED_TEST_PYTHON` names the Python; without it `python3` is used. Only the tests in
 //! `client` need one with `shotgun_api3`.
@@ -25,3 +26,9 @@ mod speed;
 mod stage;
 #[cfg(test)]
 mod talk;
+
+/// How the workers of these tests are started.
+#[cfg(test)]
+fn launch() -> slated_host::Launch {
+    slated_host::Launch::plain()
+}

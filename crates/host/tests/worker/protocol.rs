@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 use slated_host::wire::FrameError;
-use slated_host::{End, Exit, Report, SendError, SpawnError, Why};
+use slated_host::{End, Exit, Launch, Report, SendError, SpawnError, Why};
 
 use crate::stage::{ACT, QUIET, Stage, frame};
 
@@ -18,6 +18,7 @@ async fn impostor(script: &str) -> (Exit, Vec<Report>) {
     std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     stage.spawn.interpreter.path = program;
+    stage.spawn.launch = Launch::plain();
     stage.start().exit().await
 }
 
@@ -130,19 +131,23 @@ async fn chatter_before_the_hello_and_optional_messages_are_borne() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_started_is_said_at_once() {
+async fn what_cannot_be_started_is_said() {
     let mut stage = Stage::new().await;
     let (sender, _reports) = tokio::sync::mpsc::channel(1);
     stage.spawn.cwd = Some("/no/such/folder".into());
-    let error = slated_host::Worker::start(&stage.spawn, sender.clone()).unwrap_err();
+    let error = slated_host::Worker::start(&stage.spawn, sender).unwrap_err();
     assert!(matches!(error, SpawnError::Folder { .. }));
     stage.spawn.cwd = None;
     stage.spawn.interpreter.path = "/no/such/python".into();
-    let error = slated_host::Worker::start(&stage.spawn, sender).unwrap_err();
+    let mut player = stage.start();
+    let Report::Unstarted(error) = player.next().await else {
+        panic!("it was started");
+    };
     assert!(
         error
             .to_string()
             .starts_with("cannot start /no/such/python"),
         "{error}"
     );
+    assert!(player.reports.recv().await.is_none(), "that is the last");
 }

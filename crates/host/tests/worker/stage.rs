@@ -64,6 +64,7 @@ impl Stage {
             plugin: PluginId::new(plugins.to_str().unwrap(), "misbehaving"),
             file: plugins.join("misbehaving.py"),
             sha256: String::new(),
+            launch: crate::launch(),
             code,
             interpreter: python().await,
             env: Environment {
@@ -122,6 +123,8 @@ impl Stage {
         Player {
             handle: Some(handle),
             reports,
+            process: None,
+            note: None,
             aside: VecDeque::new(),
             seq: 0,
         }
@@ -132,6 +135,8 @@ impl Stage {
         player
             .until(|report| matches!(report, Report::Ready { .. }))
             .await;
+        // Else the tests of forked workers could be of others.
+        assert_eq!(player.note, None);
         player
     }
 }
@@ -140,6 +145,10 @@ impl Stage {
 pub(crate) struct Player {
     pub(crate) handle: Option<Handle>,
     pub(crate) reports: mpsc::Receiver<(WorkerId, Report)>,
+    /// The process and when it started, once it has.
+    pub(crate) process: Option<(u32, u64)>,
+    /// What was said of its start.
+    pub(crate) note: Option<String>,
     /// Reports that were passed over while another was awaited.
     pub(crate) aside: VecDeque<Report>,
     pub(crate) seq: u64,
@@ -149,12 +158,24 @@ impl Player {
     pub(crate) fn handle(&self) -> &Handle {
         self.handle.as_ref().unwrap()
     }
-    /// Returns the next report.
+    /// Returns the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.expect("no process has started").0
+    }
+    /// Returns the next report after that of the start.
     pub(crate) async fn next(&mut self) -> Report {
-        let next = timeout(SOON, self.reports.recv()).await;
-        next.expect("no report came in time")
-            .expect("no report after the last")
-            .1
+        loop {
+            let next = timeout(SOON, self.reports.recv()).await;
+            let next = next.expect("no report came in time");
+            match next.expect("no report after the last").1 {
+                Report::Started { pid, started, note } => {
+                    assert!(self.process.is_none(), "it was started twice");
+                    self.process = Some((pid, started.unwrap()));
+                    self.note = note;
+                }
+                other => return other,
+            }
+        }
     }
     /// Returns the first report that fits, and keeps the others aside.
     pub(crate) async fn until(&mut self, fits: impl Fn(&Report) -> bool) -> Report {

@@ -105,8 +105,7 @@ def registerCallbacks(reg):
         })
     );
     assert_eq!(log.logger, "plugin.a plugin-v2 ");
-    assert!(player.handle().started().is_some());
-    let oom = format!("/proc/{}/oom_score_adj", player.handle().pid());
+    let oom = format!("/proc/{}/oom_score_adj", player.pid());
     assert_eq!(std::fs::read_to_string(oom).unwrap().trim(), "500");
     player.goodbye().await;
 }

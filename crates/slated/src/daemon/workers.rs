@@ -1,7 +1,7 @@
 //! How a plugin's processes are started and spoken to: the configuration turned into `host`'s terms.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret as _;
@@ -10,8 +10,8 @@ use slated_core::lane::Frame;
 use slated_core::order::{Order, Rules};
 use slated_host::wire::{self, EventFrame, LoadFailed, LoadPhase};
 use slated_host::{
-    CallLimits, Environment, Handle, Interpreter, Report, SendError, Spawn, SpawnError, WorkerCode,
-    WorkerId,
+    CallLimits, Environment, Handle, Interpreter, Launch, Report, SendError, Spawn, SpawnError,
+    WorkerCode, WorkerId,
 };
 use slated_model::{Body, EventId, Failure, FailureKind, LaneRow, Offset, PluginId};
 use tokio::sync::mpsc;
@@ -65,6 +65,7 @@ impl Unstarted {
 pub(crate) struct Workers {
     config: Config,
     secrets: Secrets,
+    launch: Launch,
     code: WorkerCode,
     /// The interpreter of plugins that name none.
     python: Interpreter,
@@ -86,6 +87,7 @@ impl Workers {
         Self {
             config,
             secrets,
+            launch: launch(std::env::var_os(PRELOAD).as_deref()),
             code,
             python,
             named,
@@ -151,7 +153,7 @@ impl Workers {
         matches!(self.config.state.new_plugins, NewPlugins::Id(_))
     }
 
-    /// Starts a process of a plugin. The id is used up either way.
+    /// Begins to start a process of a plugin. The id is used up either way.
     pub(crate) fn start(&mut self, plugin: &Plugin) -> (WorkerId, Result<Worker, Unstarted>) {
         self.last += 1;
         let id = WorkerId(self.last);
@@ -168,6 +170,7 @@ impl Workers {
             plugin: plugin.id.clone(),
             file: plugin.file.clone(),
             sha256: plugin.text.sha256.clone(),
+            launch: self.launch.clone(),
             code: self.code.clone(),
             interpreter: python.clone(),
             env: environment(&self.config, settings),
@@ -192,7 +195,7 @@ impl Workers {
         let started = slated_host::Worker::start(&spawn, self.reports.clone());
         let fail = |e| self.unstarted(&plugin.id, &e);
         let worker = started.map_err(fail).map(|handle| Worker {
-            pid: Some(handle.pid()),
+            pid: None,
             handle: Some(handle),
             runtime: python.version.clone(),
             text: plugin.text.clone(),
@@ -202,7 +205,7 @@ impl Workers {
     }
 
     /// Says why a process was not started, and which key is to blame.
-    fn unstarted(&self, plugin: &PluginId, error: &SpawnError) -> Unstarted {
+    pub(crate) fn unstarted(&self, plugin: &PluginId, error: &SpawnError) -> Unstarted {
         let again = error.is_for_want_of_room();
         let key = match error {
             SpawnError::Folder { .. } => {
@@ -235,6 +238,17 @@ impl Workers {
                 key: secret(&self.secrets.site_key),
             }),
         }
+    }
+}
+
+/// The variable that forbids preloaded parents, by the value `0`.
+const PRELOAD: &str = "SLATED_PRELOAD";
+
+fn launch(preload: Option<&OsStr>) -> Launch {
+    if preload.is_some_and(|value| value == "0") {
+        Launch::plain()
+    } else {
+        Launch::suited()
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) enum Fact {
     PluginUnlucky { plugin: PluginId, message: String },
     /// The system had no room for a process; it will be asked again.
     ProcessRefused { plugin: PluginId, error: String },
+    /// A preloaded parent does not serve, and a process was started without it.
+    NotPreloaded { plugin: PluginId, note: String },
     /// A plugin's process cannot be started until somebody mends what is in its way.
     PluginUnstartable {
         plugin: PluginId,
@@ -262,6 +264,7 @@ impl Fact {
             Self::SiteFailed { .. }
             | Self::PluginUnlucky { .. }
             | Self::ProcessRefused { .. }
+            | Self::NotPreloaded { .. }
             | Self::FolderUnreadable { .. }
             | Self::FileUnreadable { .. }
             | Self::WorkerDied { .. }
@@ -353,6 +356,7 @@ impl Fact {
             | Self::PluginBroken { plugin, .. }
             | Self::PluginUnlucky { plugin, .. }
             | Self::ProcessRefused { plugin, .. }
+            | Self::NotPreloaded { plugin, .. }
             | Self::PluginUnstartable { plugin, .. }
             | Self::PluginQuarantined { plugin }
             | Self::PluginFile { plugin, .. }

@@ -2,6 +2,7 @@
 
 use slated_core::lane;
 use slated_core::life::{self, Generation};
+use slated_host::{SpawnError, WorkerId};
 use slated_model::{Change, WorkerRow};
 
 use super::{CLEAN_STOP, Dispatcher, REPLACED};
@@ -41,15 +42,6 @@ impl Dispatcher {
         self.by_worker.insert(id, (place, generation));
         match worker {
             Ok(worker) => {
-                if let (Some(pid), Some(handle)) = (worker.pid, &worker.handle) {
-                    let started = handle.started().unwrap_or_default();
-                    let plugin = plugin.id.clone();
-                    self.journal.note(Change::Worker(WorkerRow {
-                        plugin,
-                        pid,
-                        started,
-                    }));
-                }
                 plugin.workers.insert(generation, worker);
             }
             Err(unstarted) => {
@@ -57,6 +49,46 @@ impl Dispatcher {
                 self.not_started(place, generation, unstarted);
             }
         }
+    }
+
+    /// A process runs. Before it is called it stands on record, should slated be killed.
+    pub(super) fn started(
+        &mut self,
+        place: Place,
+        generation: Generation,
+        pid: u32,
+        started: Option<u64>,
+    ) {
+        let plugin = &mut self.plugins[place];
+        if let Some(worker) = plugin.workers.get_mut(&generation) {
+            worker.pid = Some(pid);
+        }
+        self.journal.note(Change::Worker(WorkerRow {
+            plugin: plugin.id.clone(),
+            pid,
+            started: started.unwrap_or_default(),
+        }));
+    }
+
+    /// A process that had begun to start is none.
+    pub(super) fn unstarted(
+        &mut self,
+        place: Place,
+        generation: Generation,
+        worker: WorkerId,
+        error: &SpawnError,
+    ) {
+        self.by_worker.remove(&worker);
+        let plugin = &mut self.plugins[place];
+        plugin.workers.remove(&generation);
+        if plugin.life.is_leaving(generation) {
+            plugin.tried = true;
+            self.live(place, life::Input::Exited { generation });
+        } else {
+            let unstarted = self.workers.unstarted(&plugin.id, error);
+            self.not_started(place, generation, unstarted);
+        }
+        self.inherit();
     }
 
     /// There is no process: for want of room, and it is tried again; or for something that an edit

@@ -24,6 +24,14 @@ impl Dispatcher {
         };
         let used = self.plugins[place].used == Some(generation);
         match report {
+            Report::Started { pid, started, note } => {
+                self.started(place, generation, pid, started);
+                if let Some(note) = note {
+                    let plugin = self.plugins[place].id.clone();
+                    self.teller.tell(Fact::NotPreloaded { plugin, note });
+                }
+            }
+            Report::Unstarted(error) => self.unstarted(place, generation, worker, &error),
             Report::Hello(hello) => {
                 if let Some(w) = self.plugins[place].workers.get_mut(&generation) {
                     w.runtime = hello.runtime;
@@ -216,7 +224,9 @@ impl Dispatcher {
         exit: &slated_host::Exit,
     ) {
         self.by_worker.remove(&worker);
-        self.journal.note(Change::WorkerGone { pid: exit.pid });
+        if let Some(pid) = exit.pid {
+            self.journal.note(Change::WorkerGone { pid });
+        }
         let plugin = &mut self.plugins[place];
         plugin.workers.remove(&generation);
         plugin.tried = true;
