@@ -8,7 +8,7 @@ COOKIE_NAME = "SLATED_WORKER_COOKIE"
 COOKIE = "7d0c1c52-plugin-worker"
 
 # The argument that makes it the parent of workers.
-PARENT = "--parent"
+PRELOAD = "--preload"
 
 HELP = """\
 This is the Python side of slated. It is started by slated and talks to it over pipes;
@@ -42,7 +42,7 @@ def main():
     if os.environ.pop(COOKIE_NAME, None) != COOKIE:
         sys.stderr.write(HELP)
         return 64
-    if sys.argv[1:] == [PARENT]:
+    if sys.argv[1:] == [PRELOAD]:
         from slated_worker import parent
 
         pipes = parent.run()

@@ -32,6 +32,9 @@ CLIENT = "shotgun_api3"
 # In, out, err.
 DESCRIPTORS = 3
 
+# How long imports may take, in seconds: longer than slated waits for them.
+IMPORTS = 60
+
 # How much longer than the grace of their calls workers may outlive slated, in seconds.
 LAST = 0.5
 
@@ -73,7 +76,10 @@ class _Parent(object):
         request = self._receive()[0]
         if request is None:
             return None
+        # An import that never ends must not outlive slated, which is not listened to meanwhile.
+        signal.alarm(IMPORTS)
         why = _preload(request["preload"]["import_paths"])
+        signal.alarm(0)
         if why:
             self._send({"unfit": why})
             return None

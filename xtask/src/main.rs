@@ -71,13 +71,16 @@ const BENCH_HELP: &str = "\
 cargo xtask bench drain [--events N] [--plugins N] [--kinds N|all|none] [--callback-ms N]
                         [--even] [--order ORDER] [--toml]
 cargo xtask bench idle [--seconds N] [--plugins N] [--events N]
+cargo xtask bench start [--plugins N]
 
 Builds a release, starts a simulated site with aged events and a daemon with plugins, each in
 its own process, and measures them from outside (Linux). `drain`: from the start of the daemon's
-process to the last durable outcome. `idle`: what a daemon costs that has caught up.
+process to the last durable outcome. `idle`: what a daemon costs that has caught up. `start`:
+until all plugins run, and what their processes cost and hold by then; with SLATED_PRELOAD=0
+each Python starts by itself.
 
 Options:
-  --events N        events on the site (50000; idle: 1000)
+  --events N        events on the site (50000; idle: 1000; start: 100)
   --plugins N       plugins, each a process (20; idle: 3)
   --kinds N         each plugin wants one event type, of N (8) in turn; `all`: every event;
                     `none`: nothing

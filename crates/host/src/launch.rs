@@ -51,7 +51,11 @@ impl Launch {
         if let Some(parents) = &self.0 {
             match parents.fork(spawn).await {
                 Ok(launched) => return Ok(launched),
-                Err(unserved) => note = unserved.note,
+                Err(unserved) => {
+                    note = unserved
+                        .note
+                        .map(|why| why + "; workers start by themselves")
+                }
             }
         }
         let process = spawn.run()?;

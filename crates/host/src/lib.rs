@@ -6,16 +6,18 @@
 //!
 //! * [`Interpreter`]: which Python
 //! * [`WorkerCode`]: the Python side of a worker, carried in this binary
+//! * [`Launch`]: how processes are started: by themselves, or forked from preloaded parents
 //! * [`Worker::start`]: a process, as a [`Handle`] to speak to and [`Report`]s to listen to
 //! * [`kill_all`]: the end of all workers, at the end of their slated
 //! * [`reap_stale`]: the end of a worker that outlived an earlier slated
 //!
 //! **Invariants.** [`Report::Exited`] comes exactly once for each start, and last: every answer the
-//! worker wrote before its death is reported first. A [`Handle`] never waits. Every queue is
-//! bounded. A worker never outlives its supervisor: it is the leader of a process group that
-//! is killed when the supervisor is dropped, and it ends itself when its pipe hangs up. Only after
-//! a SIGKILL of slated does one live on whose callback holds Python's lock in C code: until
-//! [`reap_stale`]. (A parent-death signal would come when the thread ends that started it.)
+//! worker wrote before its death is reported first. In its place comes [`Report::Unstarted`] where
+//! there was no process. A [`Handle`] never waits. Every queue is bounded. A worker never outlives
+//! its supervisor: it is the leader of a process group that is killed when the supervisor is dropped,
+//! and it ends itself when its pipe hangs up. Only after a SIGKILL of slated does one live on whose
+//! callback holds Python's lock in C code: until its preloaded parent ends it, or [`reap_stale`]. (A
+//! parent-death signal would come when the thread ends that started it.)
 //!
 //! A worker that ends by itself with exit code 0 after a goodbye may leave child processes
 //! behind, which go on: a reload must not kill the transcode that a callback started. After

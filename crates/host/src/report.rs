@@ -19,7 +19,8 @@ pub enum Report {
         /// When it started (field 22 of `/proc/PID/stat`): with the number it names this process
         /// and no later one. `None` where the system does not say.
         started: Option<u64>,
-        /// What a person should know of how it was started: why a preloaded parent did not serve.
+        /// What a person should know of how it was started: why a preloaded parent does not
+        /// serve. Said to one worker alone.
         note: Option<String>,
     },
     /// There is no process. The last report in this case.

@@ -32,6 +32,17 @@ pub(super) struct Idle {
     pub(super) daemon_peak_mb: f64,
 }
 
+/// How a start went, up to the moment when all plugins ran.
+pub(super) struct Start {
+    pub(super) ready_s: f64,
+    pub(super) daemon_cpu_s: f64,
+    /// Of all processes below the daemon.
+    pub(super) python_cpu_s: f64,
+    pub(super) processes: usize,
+    pub(super) python_pss_mb: f64,
+    pub(super) daemon_peak_mb: f64,
+}
+
 impl From<Drain> for Figures {
     fn from(run: Drain) -> Self {
         Self(vec![
@@ -60,6 +71,19 @@ impl From<Idle> for Figures {
             ("requests_per_min", run.requests_per_min, 1),
             ("written_kb_per_min", run.written_kb_per_min, 0),
             ("wakes_per_s", run.wakes_per_s, 1),
+            ("daemon_peak_mb", run.daemon_peak_mb, 1),
+        ])
+    }
+}
+
+impl From<Start> for Figures {
+    fn from(run: Start) -> Self {
+        Self(vec![
+            ("ready_s", run.ready_s, 2),
+            ("daemon_cpu_s", run.daemon_cpu_s, 2),
+            ("python_cpu_s", run.python_cpu_s, 2),
+            ("processes", run.processes as f64, 0),
+            ("python_pss_mb", run.python_pss_mb, 1),
             ("daemon_peak_mb", run.daemon_peak_mb, 1),
         ])
     }

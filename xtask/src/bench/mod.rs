@@ -6,6 +6,7 @@
 //! Invariant: a run that did not come to its end has no figures.
 
 mod cost;
+mod family;
 mod figures;
 mod options;
 mod stage;
@@ -19,7 +20,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::command::{cargo, succeeds, target_dir};
 use cost::Cost;
-use figures::{Drain, Idle};
+use family::Family;
+use figures::{Drain, Idle, Start};
 pub(crate) use options::Options;
 use options::{Idleness, Kind, Load};
 use stage::Stage;
@@ -41,6 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         match &options.kind {
             Kind::Drain(load) => drain(&slated, load).map(Into::into),
             Kind::Idle(idleness) => idle(&slated, idleness).map(Into::into),
+            Kind::Start(load) => start(&slated, load).map(Into::into),
         }
     });
     let runs: Vec<figures::Figures> = runs.collect::<Result<_>>()?;
@@ -172,6 +175,34 @@ fn idle(slated: &Path, idleness: &Idleness) -> Result<Idle> {
         written_kb_per_min: per_minute(spent.written / 1024),
         wakes_per_s: spent.wakes as f64 / time.as_secs_f64(),
         daemon_peak_mb: after.peak_mb,
+    })
+}
+
+/// Starts the daemon and waits until its plugins run.
+fn start(slated: &Path, load: &Load) -> Result<Start> {
+    let mut stage = Stage::set(slated, load)?;
+    let begun = stage.start()?;
+    let ready = loop {
+        sleep(LOOK);
+        let status = stage.ask()?;
+        if status.is_some_and(|status| status.running == load.plugins) {
+            break begun.elapsed();
+        }
+        if begun.elapsed() > PATIENCE {
+            bail!("not all plugins run:\n{}", stage.last_words());
+        }
+    };
+    let daemon = Cost::of(stage.daemon()?)?;
+    let family = Family::below(stage.daemon()?)?;
+    stage.end()?;
+    Ok(Start {
+        ready_s: ready.as_secs_f64(),
+        daemon_cpu_s: daemon.cpu.as_secs_f64(),
+        // The Python that was asked who it is has ended.
+        python_cpu_s: (family.cpu + daemon.ended).as_secs_f64(),
+        processes: family.count,
+        python_pss_mb: family.pss_mb,
+        daemon_peak_mb: daemon.peak_mb,
     })
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Options {
 pub(super) enum Kind {
     Drain(Load),
     Idle(Idleness),
+    /// Until all plugins run.
+    Start(Load),
 }
 
 /// Events on the site, and plugins that want them.
@@ -79,20 +81,29 @@ impl Options {
     pub(crate) fn parse(words: &[&str]) -> Result<Self> {
         let (what, rest) = words
             .split_first()
-            .context("`bench` wants `drain` or `idle`; see `cargo xtask bench --help`")?;
-        let idle = match *what {
-            "drain" => false,
-            "idle" => true,
-            other => bail!("`bench` has no `{other}`; it has `drain` and `idle`"),
+            .context("`bench` wants `drain`, `idle` or `start`; see `cargo xtask bench --help`")?;
+        let (idle, start) = match *what {
+            "drain" => (false, false),
+            "idle" => (true, false),
+            "start" => (false, true),
+            other => bail!("`bench` has no `{other}`; it has `drain`, `idle` and `start`"),
         };
-        let (events, plugins) = if idle { (1000, 3) } else { (50_000, 20) };
+        let (events, plugins) = match (idle, start) {
+            (true, _) => (1000, 3),
+            (_, true) => (100, 20),
+            _ => (50_000, 20),
+        };
         let mut load = Load {
             events,
             plugins,
             callback_ms: 0,
-            wanted: Wanted::Kinds(KINDS.len()),
+            wanted: if start {
+                Wanted::Nothing
+            } else {
+                Wanted::Kinds(KINDS.len())
+            },
             even: false,
-            toml: idle,
+            toml: idle || start,
             order: None,
         };
         let mut options = (Duration::from_secs(30), 3, false, None);
@@ -130,6 +141,8 @@ impl Options {
         let (time, runs, json, binary) = options;
         let kind = if idle {
             Kind::Idle(Idleness { load, time })
+        } else if start {
+            Kind::Start(load)
         } else {
             Kind::Drain(load)
         };
@@ -178,6 +191,10 @@ mod tests {
         assert_eq!((load.events, load.plugins), (10, 2));
         assert_eq!(load.wanted, Wanted::All);
         assert_eq!((options.runs, options.json), (1, true));
+        let Kind::Start(load) = Options::parse(&["start"]).unwrap().kind else {
+            panic!("not a start");
+        };
+        assert_eq!((load.plugins, load.wanted), (20, Wanted::Nothing));
     }
 
     #[test]

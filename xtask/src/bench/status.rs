@@ -24,6 +24,8 @@ pub(super) struct Status {
     pub(super) done: u64,
     /// Plugins whose lane stands at the log's end with everything durable.
     pub(super) drained: usize,
+    /// Plugins that are loaded and have their place in the log.
+    pub(super) running: usize,
     /// The plugins' processes.
     pub(super) workers: Vec<u32>,
     /// A plugin that does not run as it should, and why.
@@ -59,6 +61,7 @@ impl Status {
         for plugin in status["plugins"].as_array().into_iter().flatten() {
             seen.done += number(&plugin["done"]);
             seen.drained += usize::from(plugin["lag"] == 0 && plugin["in_flight"] == 0);
+            seen.running += usize::from(plugin["state"] == "running");
             let pid = plugin["pid"]
                 .as_u64()
                 .and_then(|pid| u32::try_from(pid).ok());
@@ -88,7 +91,8 @@ mod tests {
                 "site": {"caught_up": true, "requests": 4},
                 "log": {"end": 9},
                 "plugins": [
-                    {"lag": 0, "in_flight": in_flight, "done": 3, "failed": 0, "why": null, "pid": 7},
+                    {"lag": 0, "in_flight": in_flight, "done": 3, "failed": 0, "why": null, "pid": 7,
+                     "state": "running"},
                     {"lag": 0, "in_flight": 0, "done": 2, "failed": 0, "why": null, "pid": 8},
                 ],
             }))
@@ -99,5 +103,6 @@ mod tests {
         assert_eq!((status(0).done, status(0).end), (5, 9));
         assert_eq!(status(0).trouble, None);
         assert_eq!(status(0).workers, [7, 8]);
+        assert_eq!(status(0).running, 1);
     }
 }

@@ -122,6 +122,8 @@ impl Parents {
                         pipes: ours,
                         ending: Ending::Theirs(told),
                     };
+                    // Of one before it.
+                    let note = note.map(|why| why + "; another has taken its place");
                     return Ok(Launched { process, note });
                 }
                 Ok(Err(Refused::Plain(why))) => {

@@ -26,7 +26,7 @@ use crate::spawn::{WorkerId, millis, python};
 use crate::stderr::{Kept, listen};
 
 /// The argument that makes it a parent; `python/slated_worker/__main__.py` knows it, too.
-const PARENT: &str = "--parent";
+const PRELOAD: &str = "--preload";
 /// How long a fork may take.
 const FORK: Duration = Duration::from_secs(5);
 /// How long a parent without workers waits for the next.
@@ -171,7 +171,7 @@ impl Parent {
         let words = Receiver::from_owned_fd(words.into())?;
         let mut command = python(&key.interpreter, &key.code, &key.env);
         command
-            .arg(PARENT)
+            .arg(PRELOAD)
             .stdin(OwnedFd::from(theirs))
             .stdout(their_words.try_clone()?)
             .stderr(their_words);

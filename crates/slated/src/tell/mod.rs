@@ -59,7 +59,7 @@ pub(crate) enum Fact {
     PluginUnlucky { plugin: PluginId, message: String },
     /// The system had no room for a process; it will be asked again.
     ProcessRefused { plugin: PluginId, error: String },
-    /// A preloaded parent does not serve, and a process was started without it.
+    /// A preloaded parent does not serve, or did not, when a process was started.
     NotPreloaded { plugin: PluginId, note: String },
     /// A plugin's process cannot be started until somebody mends what is in its way.
     PluginUnstartable {

@@ -99,10 +99,7 @@ impl fmt::Display for Fact {
                     "{plugin}: the system refused a process, and is asked again: {error}."
                 )
             }
-            Self::NotPreloaded { plugin, note } => write!(
-                f,
-                "{plugin}: {note}. Workers start by themselves meanwhile, which takes longer."
-            ),
+            Self::NotPreloaded { plugin, note } => write!(f, "{plugin}: {note}."),
             Self::PluginUnstartable {
                 plugin,
                 error,

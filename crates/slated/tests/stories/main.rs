@@ -15,6 +15,7 @@ mod reload;
 mod resume;
 mod service;
 mod site;
+mod starts;
 mod status;
 mod stop;
 mod verbs;
