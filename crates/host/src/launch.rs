@@ -54,7 +54,7 @@ impl Launch {
                 Err(unserved) => {
                     note = unserved
                         .note
-                        .map(|why| why + "; workers start by themselves")
+                        .map(|why| why + "; workers start by themselves");
                 }
             }
         }

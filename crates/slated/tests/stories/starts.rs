@@ -76,7 +76,8 @@ async fn a_preloaded_parent_that_is_killed_harms_no_plugin() -> Result<()> {
 
 /// Makes a Python in a folder of its own that is the tests' by a link; returns the link.
 fn linked_python(folder: &std::path::Path) -> Result<(PathBuf, PathBuf)> {
-    let real = PathBuf::from(std::env::var_os("SLATED_TEST_PYTHON").unwrap_or("python3".into()));
+    let real =
+        PathBuf::from(std::env::var_os("SLATED_TEST_PYTHON").unwrap_or_else(|| "python3".into()));
     let asked = Command::new(real)
         .args(["-c", "import sys; print(sys.executable)"])
         .output()?;
