@@ -29,6 +29,12 @@ from slated_worker import clients, serve, surroundings
 
 CLIENT = "shotgun_api3"
 
+# What is looked for by name: each may appear in front of where it was, or where there was none.
+FIRST = (CLIENT, "sitecustomize", "usercustomize")
+
+# Names of folders in which packages are installed.
+PACKAGES = ("site-packages", "dist-packages")
+
 # In, out, err.
 DESCRIPTORS = 3
 
@@ -243,8 +249,9 @@ def _threads():
 
 
 class _Watched(object):
-    """The files that were imported. Once one of them is another, workers must not have the
-    old one."""
+    """The files that were imported, and the folders that packages are installed in, where
+    files may stand that extend `sys.path`. Once one of them is another, a worker would be
+    another, too."""
 
     def __init__(self):
         files = set()
@@ -253,17 +260,18 @@ class _Watched(object):
             if isinstance(file, str):
                 files.add(file)
         files.add(sys.executable)
+        files.update(p for p in sys.path if os.path.basename(p) in PACKAGES)
         self._files = [(file, _mark(file)) for file in sorted(files)]
-        self._client = _client_file()
+        self._found = _found()
 
     def changed(self):
         """Returns the first file that is another one now, or None."""
         for file, mark in self._files:
             if _mark(file) != mark:
                 return file
-        found = _client_file()
-        # Another client may have appeared in front of it.
-        return None if found == self._client else str(found)
+        # Another one may have appeared in front.
+        news = [name for name, file in _found().items() if file != self._found[name]]
+        return news[0] if news else None
 
 
 def _mark(file):
@@ -274,8 +282,9 @@ def _mark(file):
     return stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_dev
 
 
-def _client_file():
-    """Returns where a worker would import the client from now."""
-    importlib.machinery.PathFinder.invalidate_caches()
-    spec = importlib.machinery.PathFinder.find_spec(CLIENT)
-    return spec and spec.origin
+def _found():
+    """Returns where a worker would import from, by the names of what it imports first."""
+    finder = importlib.machinery.PathFinder
+    finder.invalidate_caches()
+    specs = [(name, finder.find_spec(name)) for name in FIRST]
+    return {name: spec and spec.origin for name, spec in specs}

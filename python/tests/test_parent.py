@@ -182,6 +182,11 @@ class ParentTest(unittest.TestCase):
         path = self.write("lib/shotgun_api3.py", CLIENT + "\nmore = True\n")
         self.assertEqual(self.fork(2), {"stale": path})
 
+    def test_what_has_appeared_in_front_is_not_passed_over(self):
+        self.start()
+        self.write("lib/sitecustomize.py", "")
+        self.assertEqual(self.fork(1), {"stale": "sitecustomize"})
+
     def test_a_client_that_does_not_import_makes_it_unfit(self):
         self.write("lib/shotgun_api3.py", "raise RuntimeError('no')")
         self.assertEqual(self.start(), {"unfit": "shotgun_api3 does not import: no"})
