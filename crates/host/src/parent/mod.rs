@@ -60,6 +60,8 @@ struct Slot {
     state: State,
     /// What became of an earlier one, as long as that was not told.
     untold: Option<String>,
+    /// Why none served anybody, as it was told.
+    known: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -71,8 +73,6 @@ enum State {
     Rests {
         until: Instant,
     },
-    /// This Python cannot be one.
-    Unfit,
 }
 
 /// No parent serves this start.
@@ -142,7 +142,6 @@ impl Parents {
         let untold = slot.untold.take();
         let asks = match &slot.state {
             State::Serving(asks) => Some(asks.clone()),
-            State::Unfit => None,
             State::Rests { until } if Instant::now() < *until => None,
             State::Rests { .. } | State::Vacant => {
                 let (asks, asked) = mpsc::channel(ASKS);
@@ -168,16 +167,30 @@ struct Place {
 }
 
 impl Place {
-    /// Makes room for another parent: at once, after a rest, or never.
-    fn leave(&self, state: State) {
-        if let Some(slots) = self.slots.upgrade() {
-            lock(&slots).entry(self.key.clone()).or_default().state = state;
-        }
+    /// Makes room for another parent at once.
+    fn leave(&self) {
+        self.change(|slot| slot.state = State::Vacant);
+    }
+    /// Makes room for another parent after a rest; returns why, if that is news.
+    fn rest(&self, why: String) -> Option<String> {
+        let mut news = None;
+        self.change(|slot| {
+            let until = Instant::now() + REST;
+            slot.state = State::Rests { until };
+            if slot.known.as_ref() != Some(&why) {
+                slot.known = Some(why.clone());
+                news = Some(why);
+            }
+        });
+        news
     }
     /// Leaves word for the next start.
     fn note(&self, why: String) {
+        self.change(|slot| slot.untold = Some(why));
+    }
+    fn change(&self, change: impl FnOnce(&mut Slot)) {
         if let Some(slots) = self.slots.upgrade() {
-            lock(&slots).entry(self.key.clone()).or_default().untold = Some(why);
+            change(lock(&slots).entry(self.key.clone()).or_default());
         }
     }
 }

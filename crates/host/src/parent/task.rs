@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::talk::{Ended, Preload, Request, Said, send};
-use super::{Key, Place, REST, State};
+use super::{Key, Place};
 use crate::End;
 use crate::group::Group;
 use crate::process::{TheirEnds, Told};
@@ -66,9 +66,7 @@ pub(super) enum Refused {
 enum Fault {
     /// It is not what a worker would be any more.
     Stale,
-    /// It cannot be one.
-    Unfit(String),
-    /// It does not do what it should.
+    /// It cannot be one, or does not do what it should.
     Broken(String),
 }
 
@@ -103,7 +101,7 @@ pub(super) async fn run(place: Place, asks: mpsc::Receiver<Ask>, patience: Durat
     };
     match parent.serve(&mut asks).await {
         Ok(()) => {
-            place.leave(State::Vacant);
+            place.leave();
             asks.refuse(|| Refused::Again);
         }
         Err(fault) => give_up(&place, &mut asks, fault, parent.forked),
@@ -113,22 +111,19 @@ pub(super) async fn run(place: Place, asks: mpsc::Receiver<Ask>, patience: Durat
 
 /// Gives up the place, and tells those who wait: the first of them why, or else the next start.
 fn give_up(place: &Place, asks: &mut Asks, fault: Fault, served: bool) {
-    let (state, why) = match fault {
-        Fault::Stale => (State::Vacant, None),
-        Fault::Unfit(why) => (State::Unfit, Some(why)),
-        // One that served for a while died of something else than its Python.
-        Fault::Broken(why) if served => (State::Vacant, Some(why)),
-        Fault::Broken(why) => {
-            let until = Instant::now() + REST;
-            (State::Rests { until }, Some(why))
-        }
-    };
-    place.leave(state);
-    let Some(why) = why else {
+    let Fault::Broken(why) = fault else {
+        place.leave();
         return asks.refuse(|| Refused::Again);
     };
     let python = place.key.interpreter.display();
-    let mut why = Some(format!("the preloaded {python} does not serve: {why}"));
+    let why = format!("the preloaded {python} does not serve: {why}");
+    let mut why = if served {
+        // It died of something else than its Python.
+        place.leave();
+        Some(why)
+    } else {
+        place.rest(why)
+    };
     asks.refuse(|| Refused::Plain(why.take()));
     if let Some(why) = why {
         place.note(why);
@@ -158,7 +153,7 @@ impl Parent {
         let request = Request::Preload { preload };
         match parent.ask(&request, None, patience).await? {
             Said::Ready(_) => Ok(parent),
-            Said::Unfit(why) => Err(Fault::Unfit(why)),
+            Said::Unfit(why) => Err(Fault::Broken(why)),
             other => Err(unexpected(&other)),
         }
     }
