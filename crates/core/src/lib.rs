@@ -5,6 +5,7 @@ pub mod dice;
 pub mod follow;
 pub mod lane;
 pub mod leave;
+pub mod letter;
 pub mod life;
 pub mod order;
 pub mod resume;

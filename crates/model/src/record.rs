@@ -20,6 +20,12 @@ pub enum Change {
     Outcome(OutcomeRow),
     /// An unfinished unit of work failed, or its back-off went on.
     Attempt(Attempt),
+    /// A person has a dead letter tried again: this attempt takes its place. Changes nothing where
+    /// no dead letter stands.
+    Retried(Attempt),
+    /// A person is done with a dead letter: this outcome takes its place. Changes nothing where no
+    /// dead letter stands.
+    Dismissed(OutcomeRow),
     /// A worker process was started.
     Worker(WorkerRow),
     /// A worker process is gone.

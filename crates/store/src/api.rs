@@ -110,7 +110,7 @@ pub struct Appended {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// Outcomes, and attempts, not written because an outcome stood there: the first stands
-    /// (promise P3).
+    /// (promise P3). And what a person wished of a dead letter that is none, or no longer.
     pub already: Vec<(PluginId, CallbackId, EventId)>,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use slated_model::{CallbackId, EventId, Row};
+use slated_model::{Attempt, CallbackId, EventId, Row};
 
 use super::input::Effect;
 use super::trial::Trial;
@@ -77,6 +77,19 @@ impl Lane {
         if let Some(aside) = self.aside.get_mut(key) {
             aside.state = state;
         }
+    }
+
+    /// Takes up a dead letter again.
+    pub(super) fn retried(&mut self, at: Context<'_>, attempt: Attempt) {
+        // Ahead of the cursor it counted as finished.
+        if let Some(finished) = self.finished.get_mut(&attempt.event) {
+            finished.callbacks.retain(|c| *c != attempt.callback);
+        }
+        let key = (attempt.event, attempt.callback.clone());
+        let trial = Trial::restored(attempt, at.now);
+        self.aside
+            .entry(key)
+            .or_insert_with(|| Aside::new(trial, None));
     }
 
     /// Takes the row of an attempt that was waiting for it. A row that the log no longer holds

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use slated_model::{CallbackId, Change, EventId, Failure, HoldRow, Matcher, Offset, Row};
+use slated_model::{Attempt, CallbackId, Change, EventId, Failure, HoldRow, Matcher, Offset, Row};
 
 /// Something a lane must know.
 #[derive(Clone, Debug)]
@@ -55,6 +55,9 @@ pub enum Input {
     Durable(u64),
     /// The follower read the site without error.
     SiteRead,
+    /// A person has a dead letter tried again, and that is on record: it is due at once, beside the
+    /// order.
+    Retried(Attempt),
     /// A person, or a changed or touched file, ends a hold at an event that failed.
     Resume,
     /// A person chose where the lane goes on: any hold ends, and rows up to this offset that it has

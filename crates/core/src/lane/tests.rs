@@ -228,6 +228,22 @@ impl World {
         self.step(Input::Tick);
     }
 
+    /// A person has a dead letter on record tried again.
+    fn retry(&mut self, which: usize) {
+        let mut wishes = self
+            .disk
+            .outcomes
+            .values()
+            .filter_map(|letter| crate::letter::retry(letter, Offset(letter.event.0 - 100), 0));
+        let Some(attempt) = wishes.nth(which % 8) else {
+            return;
+        };
+        let unit = (attempt.event, attempt.callback.clone());
+        self.disk.outcomes.remove(&unit);
+        self.disk.attempts.insert(unit, attempt.clone());
+        self.step(Input::Retried(attempt));
+    }
+
     fn runs_of(&self, id: u64) -> usize {
         self.runs.iter().filter(|(e, _)| e.0 == id).count()
     }
@@ -545,6 +561,54 @@ fn nobody_waits_for_one_that_another_goes_on_for() {
     assert_eq!(w.lane.in_line_from(), None);
 }
 
+#[test]
+fn a_dead_letter_is_tried_once_more_beside_the_order() {
+    let mut w = World::new(vec![spec(0, "f", "A", false)], &["A"; 3]);
+    w.fail(None, false);
+    assert!(matches!(
+        w.outcome(101, "f"),
+        Some(Outcome::DeadLetter { .. })
+    ));
+    w.retry(0);
+    // The lane goes on while the row of the try is read.
+    w.fine();
+    w.fine();
+    w.fail(None, false);
+    let events: Vec<_> = w.runs.iter().map(|(e, _)| e.0).collect();
+    assert_eq!(events, [101, 102, 103, 101]);
+    assert!(matches!(
+        w.outcome(101, "f"),
+        Some(Outcome::DeadLetter { .. })
+    ));
+    w.retry(0);
+    w.fine();
+    assert!(matches!(w.outcome(101, "f"), Some(Outcome::Done { .. })));
+    assert!(w.disk.attempts.is_empty());
+    // What is done is no dead letter.
+    w.retry(0);
+    assert!(w.frames.is_empty());
+}
+
+#[test]
+fn a_dead_letter_before_the_end_of_its_event_is_not_run_twice_by_a_reload() {
+    let specs = vec![spec(0, "f", "A", false), spec(1, "g", "A", true)];
+    let mut w = World::new(specs, &["A"]);
+    w.fail(None, false);
+    w.fail(None, true);
+    // `g` holds the plugin at the event; a try of `f` waits for the end of the hold.
+    assert!(w.lane.hold().is_some());
+    w.retry(0);
+    w.crash();
+    w.step(Input::Resume);
+    while w.fine().is_some() {}
+    assert_eq!(w.runs_of(101), 4);
+    w.step(Input::Ready {
+        callbacks: w.specs.clone(),
+        window: 16,
+    });
+    assert!(w.fine().is_none() && w.disk.attempts.is_empty());
+}
+
 #[derive(Clone, Debug)]
 enum Turn {
     Fine(u64),
@@ -558,6 +622,7 @@ enum Turn {
     Site(bool),
     Resume,
     Skip(u64),
+    Retry(u8),
 }
 
 fn turns() -> impl Strategy<Value = Vec<Turn>> {
@@ -578,6 +643,7 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
         1 => any::<bool>().prop_map(Turn::Site),
         2 => Just(Turn::Resume),
         1 => (1u64..5).prop_map(Turn::Skip),
+        2 => any::<u8>().prop_map(Turn::Retry),
     ];
     prop::collection::vec(turn, 1..250)
 }
@@ -629,6 +695,7 @@ proptest! {
                     let to = Offset((w.lane.cursor().0 + rows).min(w.log.len() as u64));
                     w.step(Input::GoOnAfter(to));
                 }
+                Turn::Retry(which) => w.retry(which.into()),
             }
         }
         // All heals; everything must come to its end.

@@ -190,14 +190,14 @@ impl Lane {
     ) -> u64 {
         if let Some(work) = self.work.get_mut(&offset) {
             work.open.retain(|c| c != callback);
-            if matches!(change, Change::Outcome(_)) {
-                let finished = self.finished.entry(work.row.event.id).or_default();
-                finished.offset = Some(offset);
-                finished.callbacks.push(callback.clone());
-            }
             if work.open.is_empty() {
                 self.work.remove(&offset);
             }
+        }
+        if let Change::Outcome(row) = &change {
+            let finished = self.finished.entry(row.event).or_default();
+            finished.offset = Some(offset);
+            finished.callbacks.push(callback.clone());
         }
         let cursor = self.cursor();
         self.finished

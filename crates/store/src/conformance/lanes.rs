@@ -1,6 +1,8 @@
 //! Checks of lanes, cursors, outcomes, attempts and workers.
 
-use slated_model::{CallbackId, Change, EventId, HoldRow, LaneRow, Offset, Outcome, OutcomeRow};
+use slated_model::{
+    CallbackId, Change, Discard, EventId, HoldRow, LaneRow, Offset, Outcome, OutcomeRow,
+};
 
 use super::sample::{attempt, callback, cursor as move_to, fill, lane, outcome, plugin, worker};
 use super::{Fine, Place, Verdict, holds, same};
@@ -267,6 +269,60 @@ pub(super) async fn dead_letters(place: &dyn Place) -> Verdict {
     same("all", &all, &rows)?;
     let two = store.dead_letters(2).await.fine("dead letters")?;
     same("two", &two, &rows[..2].to_vec())
+}
+
+pub(super) async fn wishes(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    fill(&*store, 1..=8).await?;
+    record(&*store, vec![Change::Lane(lane("a", 0))]).await?;
+    let f = callback("f");
+    // Of each kind; events 4 and 8 are dead letters.
+    let rows: Vec<_> = (1..=8).map(|event| outcome("a", &f, event)).collect();
+    record(&*store, rows.iter().cloned().map(Change::Outcome).collect()).await?;
+    let dismissed = |event| {
+        let mut row = outcome("a", &f, event);
+        row.outcome = Outcome::Discarded {
+            reason: Discard::Person {
+                reason: "made by hand".into(),
+            },
+        };
+        row
+    };
+    let retried = |event| attempt("a", &f, event, event);
+    let unit = |event| (plugin("a"), f.clone(), EventId(event));
+    // Only dead letters: others, and units that have no outcome, stay as they are.
+    let changes = [1, 2, 3].into_iter().flat_map(|event| {
+        let row = Change::Dismissed(dismissed(event));
+        [Change::Retried(retried(event)), row]
+    });
+    let changes: Vec<_> = changes.chain([Change::Retried(retried(9))]).collect();
+    let end = record(&*store, changes).await?;
+    let already: Vec<_> = [1, 1, 2, 2, 3, 3, 9].map(unit).into();
+    same("wishes in vain", &end.already, &already)?;
+    let end = record(
+        &*store,
+        vec![Change::Retried(retried(4)), Change::Dismissed(dismissed(8))],
+    )
+    .await?;
+    same("wishes", &end, &Recorded::default())?;
+    let (outcomes, attempts) = store.fate(EventId(4)).await.fine("fate")?;
+    same(
+        "retried",
+        &(outcomes, attempts),
+        &(vec![], vec![retried(4)]),
+    )?;
+    let (outcomes, _) = store.fate(EventId(8)).await.fine("fate")?;
+    same("dismissed", &outcomes, &vec![dismissed(8)])?;
+    let dead = store.dead_letters(9).await.fine("dead letters")?;
+    same("dead letters", &dead, &vec![])?;
+    // What is tried again is no finished work after the cursor, and gets a new outcome.
+    let ahead = store.snapshot().await.fine("snapshot")?.ahead;
+    let ahead: Vec<_> = ahead.iter().map(|row| row.event.0).collect();
+    same("ahead", &ahead, &vec![1, 2, 3, 5, 6, 7, 8])?;
+    let end = record(&*store, vec![Change::Outcome(outcome("a", &f, 4))]).await?;
+    same("its next outcome", &end, &Recorded::default())?;
+    let (outcomes, attempts) = store.fate(EventId(4)).await.fine("fate")?;
+    same("dead again", &(outcomes.len(), attempts.len()), &(1, 0))
 }
 
 pub(super) async fn workers(place: &dyn Place) -> Verdict {

@@ -105,6 +105,9 @@ const CHECKS: &[(&str, Check)] = &[
     ("dead letters are told from other outcomes", |p| {
         Box::pin(lanes::dead_letters(p))
     }),
+    ("a person's wish changes dead letters alone", |p| {
+        Box::pin(lanes::wishes(p))
+    }),
     ("workers are remembered until they are gone", |p| {
         Box::pin(lanes::workers(p))
     }),

@@ -1,12 +1,12 @@
 //! Writing lanes, cursors, outcomes, attempts and workers.
 //!
-//! Invariants: the first outcome of a unit stands (promise P3); a unit with an outcome has
-//! no attempt; a cursor never goes back; `ahead` names exactly the outcomes of events
-//! after their lane's cursor.
+//! Invariants: the first outcome of a unit stands (promise P3) until a person wishes something
+//! else of a dead letter; a unit with an outcome has no attempt; a cursor never goes back; `ahead`
+//! names exactly the outcomes of events after their lane's cursor.
 
 use std::collections::BTreeMap;
 
-use rusqlite::named_params;
+use rusqlite::{OptionalExtension as _, named_params};
 use slated_model::{
     Attempt, CallbackId, Change, EventId, LaneRow, Offset, Outcome, OutcomeRow, PluginId, WorkerRow,
 };
@@ -57,6 +57,8 @@ pub(super) fn record(txn: &mut Txn<'_>, changes: &[Change]) -> Result<Recorded, 
             }
             Change::Outcome(row) => (&row.plugin, &row.callback, row.event, outcome(txn, row)?),
             Change::Attempt(row) => (&row.plugin, &row.callback, row.event, attempt(txn, row)?),
+            Change::Retried(row) => (&row.plugin, &row.callback, row.event, retried(txn, row)?),
+            Change::Dismissed(row) => (&row.plugin, &row.callback, row.event, dismissed(txn, row)?),
         };
         if !written {
             let unit: (PluginId, CallbackId, EventId) = (plugin.clone(), callback.clone(), event);
@@ -195,11 +197,7 @@ fn passed(txn: &Txn<'_>, plugin: i64, cursor: i64) -> Result<(), Stop> {
 fn outcome(txn: &mut Txn<'_>, row: &OutcomeRow) -> Result<bool, Stop> {
     let (plugin, callback) = txn.unit(&row.plugin, &row.callback)?;
     let event = int("event id", row.event.0)?;
-    let (kind, us, detail) = match &row.outcome {
-        Outcome::Done { us } => (DONE, Some(int("duration", *us)?), None),
-        Outcome::DeadLetter { failure } => (DEAD_LETTER, None, Some(json("failure", failure)?)),
-        Outcome::Discarded { reason } => (DISCARDED, None, Some(json("reason", reason)?)),
-    };
+    let (kind, us, detail) = columns(&row.outcome)?;
     let written = txn
         .conn
         .prepare_cached(
@@ -232,6 +230,61 @@ fn outcome(txn: &mut Txn<'_>, row: &OutcomeRow) -> Result<bool, Stop> {
         )?
         .execute((plugin, txn.conn.last_insert_rowid(), event))?;
     Ok(true)
+}
+
+/// Returns kind, duration and detail of an outcome as the table has them.
+fn columns(outcome: &Outcome) -> Result<(&'static str, Option<i64>, Option<String>), Stop> {
+    Ok(match outcome {
+        Outcome::Done { us } => (DONE, Some(int("duration", *us)?), None),
+        Outcome::DeadLetter { failure } => (DEAD_LETTER, None, Some(json("failure", failure)?)),
+        Outcome::Discarded { reason } => (DISCARDED, None, Some(json("reason", reason)?)),
+    })
+}
+
+/// Puts an attempt in the place of a dead letter; tells whether one stood there.
+fn retried(txn: &mut Txn<'_>, row: &Attempt) -> Result<bool, Stop> {
+    let (plugin, callback) = txn.unit(&row.plugin, &row.callback)?;
+    let event = int("event id", row.event.0)?;
+    let dead: Option<i64> = txn
+        .conn
+        .prepare_cached(
+            "DELETE FROM outcome
+             WHERE event = ?1 AND plugin = ?2 AND callback = ?3 AND kind = ?4 RETURNING seq",
+        )?
+        .query_row((event, plugin, callback, DEAD_LETTER), |row| row.get(0))
+        .optional()?;
+    let Some(seq) = dead else {
+        return Ok(false);
+    };
+    txn.conn
+        .prepare_cached("DELETE FROM ahead WHERE plugin = ?1 AND outcome = ?2")?
+        .execute((plugin, seq))?;
+    attempt(txn, row)
+}
+
+/// Puts an outcome in the place of a dead letter; tells whether one stood there.
+fn dismissed(txn: &mut Txn<'_>, row: &OutcomeRow) -> Result<bool, Stop> {
+    let (plugin, callback) = txn.unit(&row.plugin, &row.callback)?;
+    let event = int("event id", row.event.0)?;
+    let (kind, us, detail) = columns(&row.outcome)?;
+    let changed = txn
+        .conn
+        .prepare_cached(
+            "UPDATE outcome SET attempt = ?5, kind = ?6, us = ?7, detail = ?8, at_ms = ?9
+             WHERE event = ?1 AND plugin = ?2 AND callback = ?3 AND kind = ?4",
+        )?
+        .execute((
+            event,
+            plugin,
+            callback,
+            DEAD_LETTER,
+            row.attempt,
+            kind,
+            us,
+            detail,
+            row.at_ms,
+        ))?;
+    Ok(changed > 0)
 }
 
 /// Kinds of outcome as the table spells them.

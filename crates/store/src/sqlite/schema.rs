@@ -9,7 +9,7 @@
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"slat");
 
 /// The steps from an empty file to the newest format, in order.
-pub(super) const MIGRATIONS: &[&str] = &[V1];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// Format 1.
 ///
@@ -141,4 +141,9 @@ CREATE VIEW lanes AS
 SELECT p.folder || '/' || p.stem AS plugin, u.offset AS cursor, l.floor, l.owed,
        l.in_line_from, l.hold, l.stopped, l.gone, l.content, l.skipped, l.moved_to
 FROM lane l JOIN plugin p ON p.key = l.plugin JOIN cursor u ON u.plugin = l.plugin;
+";
+
+/// Format 2: dead letters are found without a walk over all outcomes.
+const V2: &str = "
+CREATE INDEX outcome_dead ON outcome (seq) WHERE kind = 'dead_letter';
 ";

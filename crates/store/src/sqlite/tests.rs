@@ -1,7 +1,9 @@
 //! What only shows from inside: faults of the disk, groups, and formats to come.
 
 use rusqlite::ffi;
-use slated_model::{Event, LedgerChange};
+use slated_model::{
+    CallbackId, Change, Event, Failure, FailureKind, LedgerChange, Outcome, OutcomeRow, PluginId,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -178,6 +180,7 @@ async fn the_write_ahead_log_is_carried_over_as_it_grows() {
 /// A format that may come.
 const LATER: &[&str] = &[
     schema::MIGRATIONS[0],
+    schema::MIGRATIONS[1],
     "ALTER TABLE worker ADD COLUMN host TEXT; CREATE TABLE later (x INTEGER) STRICT",
 ];
 
@@ -188,7 +191,7 @@ async fn old_state() -> TempDir {
         &Options {
             version: "0.1.0".into(),
         },
-        &LATER[..1],
+        schema::MIGRATIONS,
     )
     .unwrap();
     assert_eq!(store.migrated(), None);
@@ -199,14 +202,14 @@ async fn old_state() -> TempDir {
 #[tokio::test]
 async fn a_copy_is_made_before_the_format_changes() {
     let folder = old_state().await;
-    let copy = folder.path().join("state.db.v1.bak");
+    let copy = folder.path().join("state.db.v2.bak");
     let options = Options {
         version: "0.9.1".into(),
     };
     let store = Sqlite::open_with(folder.path(), &options, LATER).unwrap();
     let wanted = Migrated {
-        from: 1,
-        to: 2,
+        from: 2,
+        to: 3,
         copy: copy.clone(),
     };
     assert_eq!(store.migrated(), Some(&wanted));
@@ -224,8 +227,8 @@ async fn a_copy_is_made_before_the_format_changes() {
     ] {
         match end {
             Err(Error::Newer {
-                found: 2,
-                known: 1,
+                found: 3,
+                known: 2,
                 version,
                 ..
             }) => assert_eq!(version, "0.9.1"),
@@ -242,12 +245,13 @@ async fn a_change_of_format_that_fails_leaves_the_old_one() {
     let folder = old_state().await;
     let broken = &[
         LATER[0],
+        LATER[1],
         "CREATE TABLE later (x); SELECT no_such_function()",
     ];
     let end = Sqlite::open_with(folder.path(), &Options::default(), broken);
     assert!(end.is_err());
-    assert!(folder.path().join("state.db.v1.bak").exists());
-    assert!(!folder.path().join("state.db.v1.bak.half").exists());
+    assert!(folder.path().join("state.db.v2.bak").exists());
+    assert!(!folder.path().join("state.db.v2.bak.half").exists());
     let store = open(folder.path());
     assert_eq!(ids(&store).await, [7]);
 }
@@ -258,7 +262,7 @@ async fn a_listing_says_that_a_state_is_older_than_it_reads() {
     let conn = connect::immutable(folder.path()).unwrap();
     match connect::readable(&conn, folder.path(), LATER.len()) {
         Err(Error::Older {
-            found: 1, known: 2, ..
+            found: 2, known: 3, ..
         }) => {}
         other => panic!("{other:?}"),
     }
@@ -287,5 +291,52 @@ async fn the_durable_settings_are_on() {
         .await
         .unwrap();
     let id = i64::from(schema::APPLICATION_ID);
-    assert_eq!(settings, ("wal".to_owned(), 2, id, 1));
+    assert_eq!(settings, ("wal".to_owned(), 2, id, 2));
+}
+
+#[tokio::test]
+async fn a_state_of_the_first_format_goes_on_and_finds_its_dead_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = &schema::MIGRATIONS[..1];
+    let store = Sqlite::open_with(folder.path(), &Options::default(), first).unwrap();
+    store.append(append([7, 8])).await.unwrap();
+    let row = |event, outcome| OutcomeRow {
+        plugin: PluginId::new("/p", "a"),
+        callback: CallbackId::new("f", 1),
+        event: EventId(event),
+        attempt: 1,
+        outcome,
+        at_ms: 1,
+    };
+    let failure = Failure {
+        kind: FailureKind::Raised,
+        error: "ValueError".into(),
+        message: String::new(),
+        traceback: String::new(),
+        locals: None,
+        cause: None,
+    };
+    let dead = Outcome::DeadLetter {
+        failure: Box::new(failure),
+    };
+    let rows = vec![row(7, dead), row(8, Outcome::Done { us: 1 })];
+    let changes = rows.iter().cloned().map(Change::Outcome).collect();
+    store.record(changes).await.unwrap();
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(store.migrated().map(|m| (m.from, m.to)), Some((1, 2)));
+    assert_eq!(store.dead_letters(9).await.unwrap(), rows[..1]);
+    // No walk over all outcomes leads to them.
+    let plan = store
+        .write(|txn| {
+            let sql = "EXPLAIN QUERY PLAN SELECT * FROM outcome o
+                       WHERE o.kind = 'dead_letter' ORDER BY o.seq DESC LIMIT ?1";
+            let plan = txn
+                .conn
+                .query_row(sql, [5], |row| row.get::<_, String>(3))?;
+            Ok(plan)
+        })
+        .await
+        .unwrap();
+    assert!(plan.contains("outcome_dead"), "{plan}");
 }

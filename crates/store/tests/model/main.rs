@@ -134,6 +134,19 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         )
 }
 
+fn outcome_row() -> impl Strategy<Value = OutcomeRow> {
+    (plugin(), callback(), 1..IDS, outcome(), 1..3_u32).prop_map(
+        |(plugin, callback, event, outcome, attempt)| OutcomeRow {
+            plugin,
+            callback,
+            event: EventId(event),
+            attempt,
+            outcome,
+            at_ms: 5,
+        },
+    )
+}
+
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
         2 => lane().prop_map(Change::Lane),
@@ -141,17 +154,10 @@ fn change() -> impl Strategy<Value = Change> {
             plugin,
             cursor: Offset(cursor)
         }),
-        6 => (plugin(), callback(), 1..IDS, outcome(), 1..3_u32).prop_map(
-            |(plugin, callback, event, outcome, attempt)| Change::Outcome(OutcomeRow {
-                plugin,
-                callback,
-                event: EventId(event),
-                attempt,
-                outcome,
-                at_ms: 5,
-            })
-        ),
+        6 => outcome_row().prop_map(Change::Outcome),
         4 => attempt().prop_map(Change::Attempt),
+        2 => attempt().prop_map(Change::Retried),
+        2 => outcome_row().prop_map(Change::Dismissed),
         1 => (plugin(), 0..3_u32).prop_map(|(plugin, pid)| Change::Worker(WorkerRow {
             plugin,
             pid,

@@ -50,6 +50,8 @@ pub(crate) enum Flaw {
     LimitByOne,
     HoldForgotten,
     FirstBeginningStands,
+    RetriedStaysDead,
+    AllAreDead,
 }
 
 impl Flaw {
@@ -88,6 +90,8 @@ impl Flaw {
         Self::LimitByOne,
         Self::HoldForgotten,
         Self::FirstBeginningStands,
+        Self::RetriedStaysDead,
+        Self::AllAreDead,
     ];
 }
 
@@ -273,6 +277,25 @@ impl Opened {
                     let unit = (row.event, row.plugin.clone(), row.callback.clone());
                     state.attempts.insert(unit, row);
                 }
+                Change::Retried(row) => {
+                    let unit = (row.event, row.plugin.clone(), row.callback.clone());
+                    match self.dead_letter(state, &unit) {
+                        Some(at) => {
+                            if !self.has(Flaw::RetriedStaysDead) {
+                                state.outcomes.remove(at);
+                            }
+                            state.attempts.insert(unit, row);
+                        }
+                        None => recorded.already.push((unit.1, unit.2, unit.0)),
+                    }
+                }
+                Change::Dismissed(row) => {
+                    let unit = (row.event, row.plugin.clone(), row.callback.clone());
+                    match self.dead_letter(state, &unit) {
+                        Some(at) => state.outcomes[at] = row,
+                        None => recorded.already.push((unit.1, unit.2, unit.0)),
+                    }
+                }
                 Change::Worker(row) => {
                     state.workers.insert(row.pid, row);
                 }
@@ -287,6 +310,15 @@ impl Opened {
             recorded.already.clear();
         }
         Ok(recorded)
+    }
+
+    fn dead_letter(&self, state: &State, unit: &Unit) -> Option<usize> {
+        let is_dead = |row: &OutcomeRow| {
+            matches!(row.outcome, Outcome::DeadLetter { .. }) || self.has(Flaw::AllAreDead)
+        };
+        state.outcomes.iter().position(|row| {
+            (row.event, &row.plugin, &row.callback) == (unit.0, &unit.1, &unit.2) && is_dead(row)
+        })
     }
 
     fn finish(&self, state: &mut State, row: OutcomeRow, recorded: &mut Recorded) {
