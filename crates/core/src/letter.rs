@@ -31,7 +31,7 @@ pub fn retry(letter: &OutcomeRow, offset: Offset, wall_ms: i64) -> Option<Attemp
 }
 
 /// Returns the outcome that takes a dead letter's place; `None` if it is none.
-pub fn dismiss(letter: &OutcomeRow, reason: &str, wall_ms: i64) -> Option<OutcomeRow> {
+pub fn discard(letter: &OutcomeRow, reason: &str, wall_ms: i64) -> Option<OutcomeRow> {
     let Outcome::DeadLetter { .. } = &letter.outcome else {
         return None;
     };
@@ -86,15 +86,15 @@ mod tests {
     }
 
     #[test]
-    fn only_a_dead_letter_is_tried_again_or_dismissed() {
+    fn only_a_dead_letter_is_tried_again_or_discarded() {
         let dead = letter(FailureKind::Raised);
-        let gone = dismiss(&dead, "made by hand", 5).unwrap();
+        let gone = discard(&dead, "made by hand", 5).unwrap();
         let reason = Discard::Person {
             reason: "made by hand".into(),
         };
         assert_eq!(gone.outcome, Outcome::Discarded { reason });
         assert_eq!((gone.attempt, gone.at_ms), (3, 5));
         assert_eq!(retry(&gone, Offset(9), 5), None);
-        assert_eq!(dismiss(&gone, "again", 5), None);
+        assert_eq!(discard(&gone, "again", 5), None);
     }
 }

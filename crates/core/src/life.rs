@@ -233,12 +233,12 @@ impl Life {
         self.unlucky = 0;
         // A process that is still starting has read older content.
         if let Some(next) = &mut self.next {
-            dismiss(next, out);
+            discard(next, out);
         }
         if let Some(current) = &mut self.current
             && (!current.ready || self.reload == Reload::StopFirst)
         {
-            dismiss(current, out);
+            discard(current, out);
         }
         self.start_at = Some(now);
     }
@@ -256,7 +256,7 @@ impl Life {
         self.rest = Some(rest);
         self.start_at = None;
         for process in [&mut self.current, &mut self.next].into_iter().flatten() {
-            dismiss(process, out);
+            discard(process, out);
         }
     }
 
@@ -291,7 +291,7 @@ impl Life {
             if let Some(current) = &mut self.current
                 && !p.leaving
             {
-                dismiss(current, out);
+                discard(current, out);
             }
         }
     }
@@ -314,7 +314,7 @@ impl Life {
             &mut self.current
         };
         if let Some(p) = slot {
-            dismiss(p, out);
+            discard(p, out);
         }
         if network {
             let wait = backed_off(FIRST_WAIT * 2, self.unlucky);
@@ -327,7 +327,7 @@ impl Life {
             (true, BrokenEdit::Keep) => out.push(Effect::KeptOld),
             (true, BrokenEdit::Deactivate) => {
                 if let Some(p) = &mut self.current {
-                    dismiss(p, out);
+                    discard(p, out);
                 }
             }
             (false, _) => {}
@@ -389,7 +389,7 @@ impl Life {
 }
 
 /// Tells a process to end, once.
-fn dismiss(process: &mut Process, out: &mut Vec<Effect>) {
+fn discard(process: &mut Process, out: &mut Vec<Effect>) {
     if !process.leaving {
         process.leaving = true;
         out.push(Effect::Retire(process.generation));

@@ -25,7 +25,7 @@ pub enum Change {
     Retried(Attempt),
     /// A person is done with a dead letter: this outcome takes its place. Changes nothing where no
     /// dead letter stands.
-    Dismissed(OutcomeRow),
+    Discarded(OutcomeRow),
     /// A worker process was started.
     Worker(WorkerRow),
     /// A worker process is gone.

@@ -4,7 +4,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, events, migrate, plugin, restart, run, sim, start, status, stop,
+    check, demo, events, failures, migrate, plugin, restart, run, sim, start, status, stop,
 };
 use crate::error::CommandError;
 
@@ -38,6 +38,7 @@ enum Command {
     Status(status::Args),
     Plugin(plugin::Args),
     Events(events::Args),
+    Failures(failures::Args),
     Sim(sim::Args),
     Demo(demo::Args),
     Migrate(migrate::Args),
@@ -60,6 +61,7 @@ pub(crate) fn run() -> Result<(), CommandError> {
             Command::Status(args) => status::run(args).await,
             Command::Plugin(args) => plugin::run(args).await,
             Command::Events(args) => events::run(args).await,
+            Command::Failures(args) => failures::run(args).await,
             Command::Sim(args) => Box::pin(sim::run(args)).await,
             Command::Demo(args) => Box::pin(demo::run(args)).await,
             Command::Migrate(args) => migrate::run(args).await,

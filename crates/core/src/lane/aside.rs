@@ -80,7 +80,7 @@ impl Lane {
     }
 
     /// Takes up a dead letter again.
-    pub(super) fn retried(&mut self, at: Context<'_>, attempt: Attempt) {
+    pub(super) fn retried(&mut self, at: Context<'_>, attempt: Attempt, out: &mut Vec<Effect>) {
         // Ahead of the cursor it counted as finished.
         if let Some(finished) = self.finished.get_mut(&attempt.event) {
             finished.callbacks.retain(|c| *c != attempt.callback);
@@ -90,6 +90,10 @@ impl Lane {
         self.aside
             .entry(key)
             .or_insert_with(|| Aside::new(trial, None));
+        // An edit may have been quicker than the wish.
+        if self.callbacks.is_some() {
+            self.discard_gone(at, out);
+        }
     }
 
     /// Takes the row of an attempt that was waiting for it. A row that the log no longer holds

@@ -254,7 +254,7 @@ impl Lane {
                 }
             }
             Input::SiteRead => self.site_read(at),
-            Input::Retried(attempt) => self.retried(at, attempt),
+            Input::Retried(attempt) => self.retried(at, attempt, &mut out),
             Input::Resume => self.resume(at, &mut out),
             Input::GoOnAfter(to) => self.go_on_after(at, to, &mut out),
             Input::WriteDown => self.write_down(at, &mut out),

@@ -70,7 +70,7 @@ impl Lane {
     }
 
     /// Ends attempts of callbacks that the plugin no longer has.
-    fn discard_gone(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
+    pub(super) fn discard_gone(&mut self, at: Context<'_>, out: &mut Vec<Effect>) {
         let gone = |lane: &Self, id: &CallbackId| lane.spec(id).is_none();
         let asides: Vec<_> = self
             .aside

@@ -8,11 +8,11 @@ use slated_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::intake::IntakeStatus;
-use super::message::{Act, Message, Question, Reply, Roll};
+use super::message::{Act, LetterWish, Message, Question, Reply, Roll};
 use crate::view::refusal::Kind;
 use crate::view::{
-    self, Begin, EventLine, EventView, FateView, LogView, PluginDetail, Refusal, SiteView,
-    StatusView,
+    self, Begin, EventLine, EventView, FailuresView, FateView, LetterView, LogView, Pick,
+    PluginDetail, Refusal, SiteView, StatusView, WishView,
 };
 
 /// Answers questions. Clones ask the same daemon.
@@ -116,6 +116,31 @@ impl Desk {
         self.messages.send(question).await.unwrap_or_default();
         let detail = answer.await.unwrap_or_else(|_| Err(Refusal::ending()))?;
         Ok(detail.with_outcomes(&*self.store).await?)
+    }
+
+    /// Returns what waits for a person.
+    pub(crate) async fn failures(&self) -> slated_store::Result<FailuresView> {
+        view::failures(&*self.store).await
+    }
+
+    /// Returns dead letters, newest first.
+    pub(crate) async fn letters(&self, pick: &Pick) -> Result<Vec<LetterView>, Refusal> {
+        let letters = pick.letters(&*self.store).await?;
+        Ok(letters.iter().filter_map(LetterView::of).collect())
+    }
+
+    /// Does something to dead letters; answers when it is on record.
+    pub(crate) async fn wish(&self, pick: &Pick, wish: LetterWish) -> Result<WishView, Refusal> {
+        let letters = pick.placed(&*self.store).await?;
+        let (reply, answer) = oneshot::channel();
+        let question = Question::Letters {
+            letters,
+            wish,
+            reply,
+        };
+        let sent = self.messages.send(Message::Ask(question)).await;
+        sent.map_err(|_| Refusal::ending())?;
+        answer.await.unwrap_or_else(|_| Err(Refusal::ending()))
     }
 
     /// Returns what became of an event.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use slated_core::Mono;
 use slated_core::resume::From;
-use slated_model::{EventId, Offset, PluginId, Row};
+use slated_model::{EventId, Offset, OutcomeRow, PluginId, Row};
 use slated_store::{LogEnd, Recorded};
 use tokio::sync::oneshot;
 
 use super::journal::Place;
-use crate::view::{PluginDetail, PluginView, Refusal};
+use crate::view::{PluginDetail, PluginView, Refusal, WishView};
 
 /// Something the dispatcher must know.
 pub(crate) enum Message {
@@ -51,6 +51,21 @@ pub(crate) enum Question {
         act: Act,
         reply: Reply,
     },
+    /// Something is to be done to dead letters, which stand at these places in the log.
+    Letters {
+        letters: Vec<(OutcomeRow, Offset)>,
+        wish: LetterWish,
+        reply: oneshot::Sender<Result<WishView, Refusal>>,
+    },
+}
+
+/// What a person can wish of dead letters.
+#[derive(Clone, Debug)]
+pub(crate) enum LetterWish {
+    /// Each is tried once more.
+    Retry,
+    /// They are dealt with otherwise.
+    Discard { reason: String },
 }
 
 /// All that stands in the plugins folders or on record, and the extent of the log.

@@ -26,6 +26,7 @@ mod workers;
 
 pub(crate) use dispatch::{resume_on_record, stop_on_record};
 pub(crate) use folders::file_of;
+pub(crate) use message::LetterWish;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -144,6 +144,10 @@ pub(crate) enum Fact {
     PluginResumed { plugin: PluginId },
     /// A person stopped a plugin.
     PluginStopped { plugin: PluginId },
+    /// A person has dead letters of a plugin tried again.
+    LettersRetried { plugin: PluginId, letters: usize },
+    /// A person discarded dead letters of a plugin.
+    LettersDiscarded { plugin: PluginId, letters: usize },
     /// A person let a plugin skip rows of the log.
     PluginSkipped { plugin: PluginId, rows: u64 },
     /// Those after it in the order do not wait for a plugin any more.
@@ -366,6 +370,8 @@ impl Fact {
             | Self::PluginResumed { plugin }
             | Self::PluginStopped { plugin }
             | Self::PluginSkipped { plugin, .. }
+            | Self::LettersRetried { plugin, .. }
+            | Self::LettersDiscarded { plugin, .. }
             | Self::LeftLine { plugin, .. }
             | Self::InLine { plugin }
             | Self::PluginPrinted { plugin, .. }

@@ -262,6 +262,16 @@ impl fmt::Display for Fact {
                 let s = if *rows == 1 { "" } else { "s" };
                 write!(f, "{plugin}: skips {rows} event{s}, as a person chose.")
             }
+            Self::LettersRetried { plugin, letters } => write!(
+                f,
+                "{plugin}: {} tried again, as a person asked.",
+                dead(*letters)
+            ),
+            Self::LettersDiscarded { plugin, letters } => write!(
+                f,
+                "{plugin}: {} discarded, as a person asked.",
+                dead(*letters)
+            ),
             Self::LeftLine {
                 plugin,
                 why: Leave::LongCall,
@@ -336,5 +346,12 @@ impl fmt::Display for Fact {
             }
             Self::StateFailed { error } => f.write_str(error),
         }
+    }
+}
+
+fn dead(letters: usize) -> String {
+    match letters {
+        1 => "1 dead letter is".into(),
+        n => format!("{n} dead letters are"),
     }
 }

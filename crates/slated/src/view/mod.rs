@@ -4,12 +4,13 @@
 //! milliseconds since 1970 (UTC). A field is added, never renamed.
 //!
 //! * `recorded` fills them from a store; `daemon/show` from a running daemon
-//! * `detail`: everything about one plugin
+//! * `detail`: everything about one plugin; `failures`: dead letters and holds
 //! * `refusal`: what is answered instead; `begin`: where a plugin is to begin
 
 mod begin;
 mod check;
 mod detail;
+mod failures;
 mod recorded;
 pub(crate) mod refusal;
 
@@ -21,6 +22,7 @@ use slated_model::{Attempt, CallbackId, EventId, Matcher, PluginId};
 pub(crate) use begin::Begin;
 pub(crate) use check::{CheckView, IdleView, StartView, StateView};
 pub(crate) use detail::{PluginDetail, recorded as plugin};
+pub(crate) use failures::{FailuresView, GroupView, LetterView, Pick, Which, WishView, failures};
 pub(crate) use recorded::{GONE, event, hold, offline, stopped};
 pub(crate) use refusal::Refusal;
 

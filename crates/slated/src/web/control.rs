@@ -5,7 +5,7 @@
 //! * `GET /api/v1/status`
 //! * `GET /api/v1/events?after=OFFSET&limit=N` (without `after`: the newest)
 //! * `GET /api/v1/events/{id}`
-//! * those of `plugins`
+//! * those of `plugins` and `failures`
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -112,6 +112,7 @@ pub(crate) async fn serve(
         .route("/api/v1/events", get(events))
         .route("/api/v1/events/{id}", get(event))
         .merge(super::plugins::routes())
+        .merge(super::failures::routes())
         .with_state(desk);
     // A dialogue that is under way must not keep the daemon from ending.
     tokio::select! {

@@ -2,4 +2,5 @@
 
 pub(crate) mod client;
 pub(crate) mod control;
+mod failures;
 mod plugins;

@@ -5,6 +5,7 @@
 
 mod conf;
 mod export;
+mod failures;
 mod identity;
 mod import;
 mod logs;

@@ -279,7 +279,7 @@ pub(super) async fn wishes(place: &dyn Place) -> Verdict {
     // Of each kind; events 4 and 8 are dead letters.
     let rows: Vec<_> = (1..=8).map(|event| outcome("a", &f, event)).collect();
     record(&*store, rows.iter().cloned().map(Change::Outcome).collect()).await?;
-    let dismissed = |event| {
+    let discarded = |event| {
         let mut row = outcome("a", &f, event);
         row.outcome = Outcome::Discarded {
             reason: Discard::Person {
@@ -292,7 +292,7 @@ pub(super) async fn wishes(place: &dyn Place) -> Verdict {
     let unit = |event| (plugin("a"), f.clone(), EventId(event));
     // Only dead letters: others, and units that have no outcome, stay as they are.
     let changes = [1, 2, 3].into_iter().flat_map(|event| {
-        let row = Change::Dismissed(dismissed(event));
+        let row = Change::Discarded(discarded(event));
         [Change::Retried(retried(event)), row]
     });
     let changes: Vec<_> = changes.chain([Change::Retried(retried(9))]).collect();
@@ -301,7 +301,7 @@ pub(super) async fn wishes(place: &dyn Place) -> Verdict {
     same("wishes in vain", &end.already, &already)?;
     let end = record(
         &*store,
-        vec![Change::Retried(retried(4)), Change::Dismissed(dismissed(8))],
+        vec![Change::Retried(retried(4)), Change::Discarded(discarded(8))],
     )
     .await?;
     same("wishes", &end, &Recorded::default())?;
@@ -312,7 +312,7 @@ pub(super) async fn wishes(place: &dyn Place) -> Verdict {
         &(vec![], vec![retried(4)]),
     )?;
     let (outcomes, _) = store.fate(EventId(8)).await.fine("fate")?;
-    same("dismissed", &outcomes, &vec![dismissed(8)])?;
+    same("discarded", &outcomes, &vec![discarded(8)])?;
     let dead = store.dead_letters(9).await.fine("dead letters")?;
     same("dead letters", &dead, &vec![])?;
     // What is tried again is no finished work after the cursor, and gets a new outcome.

@@ -58,7 +58,7 @@ pub(super) fn record(txn: &mut Txn<'_>, changes: &[Change]) -> Result<Recorded, 
             Change::Outcome(row) => (&row.plugin, &row.callback, row.event, outcome(txn, row)?),
             Change::Attempt(row) => (&row.plugin, &row.callback, row.event, attempt(txn, row)?),
             Change::Retried(row) => (&row.plugin, &row.callback, row.event, retried(txn, row)?),
-            Change::Dismissed(row) => (&row.plugin, &row.callback, row.event, dismissed(txn, row)?),
+            Change::Discarded(row) => (&row.plugin, &row.callback, row.event, discarded(txn, row)?),
         };
         if !written {
             let unit: (PluginId, CallbackId, EventId) = (plugin.clone(), callback.clone(), event);
@@ -263,7 +263,7 @@ fn retried(txn: &mut Txn<'_>, row: &Attempt) -> Result<bool, Stop> {
 }
 
 /// Puts an outcome in the place of a dead letter; tells whether one stood there.
-fn dismissed(txn: &mut Txn<'_>, row: &OutcomeRow) -> Result<bool, Stop> {
+fn discarded(txn: &mut Txn<'_>, row: &OutcomeRow) -> Result<bool, Stop> {
     let (plugin, callback) = txn.unit(&row.plugin, &row.callback)?;
     let event = int("event id", row.event.0)?;
     let (kind, us, detail) = columns(&row.outcome)?;

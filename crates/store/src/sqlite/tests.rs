@@ -1,9 +1,7 @@
 //! What only shows from inside: faults of the disk, groups, and formats to come.
 
 use rusqlite::ffi;
-use slated_model::{
-    CallbackId, Change, Event, Failure, FailureKind, LedgerChange, Outcome, OutcomeRow, PluginId,
-};
+use slated_model::{CallbackId, Event, Failure, FailureKind, LedgerChange, Outcome};
 use tempfile::TempDir;
 
 use super::*;
@@ -319,7 +317,7 @@ async fn a_state_of_the_first_format_goes_on_and_finds_its_dead_letters() {
     let dead = Outcome::DeadLetter {
         failure: Box::new(failure),
     };
-    let rows = vec![row(7, dead), row(8, Outcome::Done { us: 1 })];
+    let rows = [row(7, dead), row(8, Outcome::Done { us: 1 })];
     let changes = rows.iter().cloned().map(Change::Outcome).collect();
     store.record(changes).await.unwrap();
     drop(store);

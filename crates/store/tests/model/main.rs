@@ -157,7 +157,7 @@ fn change() -> impl Strategy<Value = Change> {
         6 => outcome_row().prop_map(Change::Outcome),
         4 => attempt().prop_map(Change::Attempt),
         2 => attempt().prop_map(Change::Retried),
-        2 => outcome_row().prop_map(Change::Dismissed),
+        2 => outcome_row().prop_map(Change::Discarded),
         1 => (plugin(), 0..3_u32).prop_map(|(plugin, pid)| Change::Worker(WorkerRow {
             plugin,
             pid,

@@ -289,7 +289,7 @@ impl Opened {
                         None => recorded.already.push((unit.1, unit.2, unit.0)),
                     }
                 }
-                Change::Dismissed(row) => {
+                Change::Discarded(row) => {
                     let unit = (row.event, row.plugin.clone(), row.callback.clone());
                     match self.dead_letter(state, &unit) {
                         Some(at) => state.outcomes[at] = row,

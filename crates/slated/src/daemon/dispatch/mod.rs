@@ -9,6 +9,7 @@
 
 mod files;
 mod lanes;
+mod letters;
 mod line;
 mod lives;
 mod people;
@@ -37,6 +38,7 @@ use crate::daemon::tail::Tail;
 use crate::daemon::workers::Workers;
 use crate::tell::{Fact, Teller};
 use files::Heir;
+use letters::Wish;
 use people::Wait;
 pub(crate) use people::{resume_on_record, stop_on_record};
 
@@ -81,6 +83,8 @@ pub(crate) struct Dispatcher {
     heirs: Vec<Heir>,
     /// People who wait to hear what became of their wish.
     waits: Vec<Wait>,
+    /// What people wish of dead letters, on its way to the record.
+    wishes: Vec<Wish>,
     /// Inputs for lanes that came up while others were handled.
     todo: VecDeque<(Place, lane::Input)>,
     /// Lanes that waited for others and may go on.
@@ -150,6 +154,7 @@ impl Dispatcher {
             recorded,
             heirs: Vec::new(),
             waits: Vec::new(),
+            wishes: Vec::new(),
             todo: VecDeque::new(),
             freed: BTreeSet::new(),
         }
@@ -275,10 +280,11 @@ impl Dispatcher {
         &mut self,
         result: Result<Recorded, slated_store::Error>,
     ) -> Result<(), slated_store::Error> {
-        result?;
+        let recorded = result?;
         for (place, ticket) in self.journal.written() {
             self.feed(place, lane::Input::Durable(ticket));
         }
+        self.take_up_wishes(&recorded);
         Ok(())
     }
 

@@ -45,6 +45,11 @@ impl Dispatcher {
                 let found = self.find(&name).map(|view| self.detail(view));
                 reply.send(found).unwrap_or_default();
             }
+            Question::Letters {
+                letters,
+                wish,
+                reply,
+            } => self.wish(&letters, &wish, reply),
             Question::Act { name, act, reply } => {
                 let done = self.find(&name).and_then(|view| {
                     self.act(&view.plugin, act)?;

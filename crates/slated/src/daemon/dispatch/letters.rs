@@ -1,0 +1,133 @@
+//! The dispatcher and dead letters: what a person wishes of them goes on record, and then to the
+//! lane.
+//!
+//! Invariant: nothing is tried again whose dead letter did not stand when the wish was written.
+
+use std::collections::BTreeMap;
+
+use slated_core::{lane, letter};
+use slated_model::{Change, Offset, OutcomeRow, PluginId};
+use slated_store::Recorded;
+use tokio::sync::oneshot;
+
+use super::Dispatcher;
+use crate::clock::wall_ms;
+use crate::daemon::message::LetterWish;
+use crate::tell::Fact;
+use crate::view::{Refusal, WishView};
+
+/// A wish on its way to the record.
+pub(super) struct Wish {
+    /// The write that it is part of.
+    write: u64,
+    changes: Vec<Change>,
+    told: WishView,
+    reply: oneshot::Sender<Result<WishView, Refusal>>,
+}
+
+impl Dispatcher {
+    /// Puts a wish on record. Dead letters whose callback is gone cannot be tried again.
+    pub(super) fn wish(
+        &mut self,
+        letters: &[(OutcomeRow, Offset)],
+        wish: &LetterWish,
+        reply: oneshot::Sender<Result<WishView, Refusal>>,
+    ) {
+        // Whoever asked may have gone.
+        if self.stopping.is_some() {
+            reply.send(Err(Refusal::ending())).unwrap_or_default();
+            return;
+        }
+        let mut told = WishView::default();
+        let mut changes = Vec::new();
+        for (letter, offset) in letters {
+            if matches!(wish, LetterWish::Retry) && self.is_without_callback(letter) {
+                told.gone += 1;
+            } else {
+                changes.extend(wish.change(letter, *offset));
+            }
+        }
+        if changes.is_empty() {
+            reply.send(Ok(told)).unwrap_or_default();
+            return;
+        }
+        for change in &changes {
+            self.journal.note(change.clone());
+        }
+        self.wishes.push(Wish {
+            write: self.journal.last_write(),
+            changes,
+            told,
+            reply,
+        });
+    }
+
+    /// Tells whether the plugin runs, and no longer registers the callback of a letter.
+    fn is_without_callback(&self, letter: &OutcomeRow) -> bool {
+        let place = self.place_of(&letter.plugin);
+        let lane = place.and_then(|place| self.plugins[place].lane.as_ref());
+        let callbacks = lane.and_then(lane::Lane::callbacks);
+        callbacks.is_some_and(|known| known.iter().all(|c| c.id != letter.callback))
+    }
+
+    /// Takes up what was wished by the write that has just ended.
+    pub(super) fn take_up_wishes(&mut self, recorded: &Recorded) {
+        for mut wish in std::mem::take(&mut self.wishes) {
+            if !self.journal.has_ended(wish.write) {
+                self.wishes.push(wish);
+                continue;
+            }
+            let mut counts = BTreeMap::<PluginId, usize>::new();
+            let mut reason = None;
+            for change in wish.changes {
+                let unit = match &change {
+                    Change::Retried(a) => (a.plugin.clone(), a.callback.clone(), a.event),
+                    Change::Discarded(o) => (o.plugin.clone(), o.callback.clone(), o.event),
+                    _ => continue,
+                };
+                if recorded.already.contains(&unit) {
+                    wish.told.already += 1;
+                    continue;
+                }
+                wish.told.done += 1;
+                *counts.entry(unit.0).or_default() += 1;
+                match change {
+                    Change::Retried(attempt) => self.try_again(attempt),
+                    Change::Discarded(row) => reason = Some(row.outcome),
+                    _ => {}
+                }
+            }
+            for (plugin, letters) in counts {
+                self.teller.tell(match &reason {
+                    None => Fact::LettersRetried { plugin, letters },
+                    Some(_) => Fact::LettersDiscarded { plugin, letters },
+                });
+            }
+            wish.reply.send(Ok(wish.told)).unwrap_or_default();
+        }
+    }
+
+    /// Hands an attempt to its lane, or keeps it for the lane to come.
+    fn try_again(&mut self, attempt: slated_model::Attempt) {
+        if let Some(place) = self.place_of(&attempt.plugin)
+            && self.plugins[place].lane.is_some()
+        {
+            self.feed(place, lane::Input::Retried(attempt));
+        } else if let Some((_, attempts, ahead)) = self.recorded.get_mut(&attempt.plugin) {
+            ahead.retain(|o| (o.event, &o.callback) != (attempt.event, &attempt.callback));
+            attempts.push(attempt);
+        }
+    }
+}
+
+impl LetterWish {
+    /// Returns what changes on record for a letter.
+    pub(crate) fn change(&self, letter: &OutcomeRow, offset: Offset) -> Option<Change> {
+        match self {
+            Self::Retry => letter::retry(letter, offset, wall_ms()).map(Change::Retried),
+            Self::Discard { reason } => {
+                letter::discard(letter, reason, wall_ms()).map(Change::Discarded)
+            }
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Dead letters in groups, and held plugins: what `slated failures` shows, and which of them a
+//! person means.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use slated_model::{CallbackId, EventId, Failure, LaneRow, Offset, Outcome, OutcomeRow, PluginId};
+use slated_store::Store;
+
+use super::refusal::{self, Kind};
+use super::{Refusal, hold};
+
+/// Dead letters looked at: the newest.
+const MOST: usize = 10_000;
+/// Events of a group that are named.
+const NAMED: usize = 5;
+
+/// `slated failures list --json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FailuresView {
+    /// Dead letters of one cause each, the one with the newest first.
+    pub(crate) groups: Vec<GroupView>,
+    /// Plugins that wait for a person.
+    pub(crate) held: Vec<HeldView>,
+    /// Dead letters in all groups.
+    pub(crate) letters: usize,
+    /// Whether there are older ones, which were not looked at.
+    pub(crate) more: bool,
+}
+
+/// Dead letters that one callback left for one cause.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GroupView {
+    /// Its name, such as `f3a91c20`: the same after a restart, and after an edit that moves lines.
+    pub(crate) group: String,
+    pub(crate) plugin: PluginId,
+    pub(crate) callback: CallbackId,
+    /// The newest failure, in a line.
+    pub(crate) error: String,
+    pub(crate) letters: usize,
+    pub(crate) first_at_ms: i64,
+    pub(crate) last_at_ms: i64,
+    /// The newest events, newest first.
+    pub(crate) events: Vec<EventId>,
+}
+
+/// A plugin that waits for a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct HeldView {
+    pub(crate) plugin: PluginId,
+    pub(crate) why: String,
+}
+
+/// One dead letter; `slated failures show --json` prints an array of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LetterView {
+    pub(crate) event: EventId,
+    pub(crate) plugin: PluginId,
+    pub(crate) callback: CallbackId,
+    pub(crate) group: String,
+    /// Attempts that failed.
+    pub(crate) attempt: u32,
+    pub(crate) at_ms: i64,
+    pub(crate) failure: Failure,
+}
+
+/// What became of a wish for dead letters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WishView {
+    /// Those it was done to.
+    pub(crate) done: usize,
+    /// Those that were no dead letters any more: somebody else was quicker.
+    pub(crate) already: usize,
+    /// Those whose callback the plugin no longer registers: they cannot be tried again.
+    pub(crate) gone: usize,
+}
+
+/// Which dead letters a person means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    Group(String),
+    Event(EventId),
+}
+
+/// Those, of one plugin if one is named.
+#[derive(Clone, Debug)]
+pub(crate) struct Pick {
+    pub(crate) which: Which,
+    pub(crate) plugin: Option<String>,
+}
+
+impl FromStr for Which {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let hex = |t: &str| t.bytes().all(|b| b.is_ascii_hexdigit());
+        match text.strip_prefix('f') {
+            _ if text == "all" => Ok(Self::All),
+            Some(rest) if rest.len() == 7 && hex(rest) => Ok(Self::Group(text.to_owned())),
+            _ => text.parse().map(|id| Self::Event(EventId(id))).map_err(|_| {
+                "takes a group of `slated failures list` such as f3a91c20, an event id, or `all`"
+                    .into()
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Group(group) => f.write_str(group),
+            Self::Event(id) => write!(f, "{id}"),
+        }
+    }
+}
+
+/// Reads what waits for a person: dead letters in groups, and held plugins.
+pub(crate) async fn failures(store: &dyn Store) -> slated_store::Result<FailuresView> {
+    let letters = store.dead_letters(MOST + 1).await?;
+    let more = letters.len() > MOST;
+    let lanes = store.snapshot().await?.lanes;
+    let held = lanes
+        .iter()
+        .filter(|lane| is_shown(lane))
+        .filter_map(|lane| {
+            Some(HeldView {
+                plugin: lane.plugin.clone(),
+                why: hold(lane.plugin.stem(), lane.hold.as_ref()?),
+            })
+        });
+    let letters = letters.get(..letters.len().min(MOST)).unwrap_or_default();
+    Ok(FailuresView {
+        groups: groups(letters),
+        held: held.collect(),
+        letters: letters.len(),
+        more,
+    })
+}
+
+const fn is_shown(lane: &LaneRow) -> bool {
+    !lane.gone && !lane.stopped && lane.moved_to.is_none()
+}
+
+/// Gathers letters, newest first, into groups, the one with the newest first.
+fn groups(letters: &[OutcomeRow]) -> Vec<GroupView> {
+    let mut groups: Vec<GroupView> = Vec::new();
+    let mut places = BTreeMap::<String, usize>::new();
+    for letter in letters {
+        let Some(failure) = failure(letter) else {
+            continue;
+        };
+        let name = group(letter, failure);
+        let place = *places.entry(name.clone()).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => {
+                group.letters += 1;
+                group.first_at_ms = letter.at_ms;
+                if group.events.len() < NAMED {
+                    group.events.push(letter.event);
+                }
+            }
+            None => groups.push(GroupView {
+                group: name,
+                plugin: letter.plugin.clone(),
+                callback: letter.callback.clone(),
+                error: failure.summary(),
+                letters: 1,
+                first_at_ms: letter.at_ms,
+                last_at_ms: letter.at_ms,
+                events: vec![letter.event],
+            }),
+        }
+    }
+    groups
+}
+
+fn failure(letter: &OutcomeRow) -> Option<&Failure> {
+    match &letter.outcome {
+        Outcome::DeadLetter { failure } => Some(failure),
+        _ => None,
+    }
+}
+
+/// Names the group of a letter: its callback, what failed, and by which functions of which files.
+/// Texts and line numbers do not count: they differ from event to event, and from edit to edit.
+fn group(letter: &OutcomeRow, failure: &Failure) -> String {
+    let frames = failure.traceback.lines().filter_map(|line| {
+        let (file, rest) = line
+            .trim_start()
+            .strip_prefix("File ")?
+            .split_once(", line ")?;
+        Some(format!(
+            "{file}{}",
+            rest.trim_start_matches(|c: char| c.is_ascii_digit())
+        ))
+    });
+    let head = format!(
+        "{}\n{}\n{:?}\n{}\n",
+        letter.plugin, letter.callback, failure.kind, failure.error
+    );
+    let text = head + &frames.collect::<Vec<_>>().join("\n");
+    let sum = format!("{:x}", Sha256::digest(text));
+    format!("f{}", sum.get(..7).unwrap_or_default())
+}
+
+impl LetterView {
+    /// Describes an outcome that is a dead letter.
+    pub(crate) fn of(letter: &OutcomeRow) -> Option<Self> {
+        let failure = failure(letter)?;
+        Some(Self {
+            event: letter.event,
+            plugin: letter.plugin.clone(),
+            callback: letter.callback.clone(),
+            group: group(letter, failure),
+            attempt: letter.attempt,
+            at_ms: letter.at_ms,
+            failure: failure.clone(),
+        })
+    }
+}
+
+impl Pick {
+    /// Finds the letters that are meant, newest first; an error if there are none.
+    pub(crate) async fn letters(&self, store: &dyn Store) -> Result<Vec<OutcomeRow>, Refusal> {
+        let letters = store.dead_letters(MOST).await?;
+        let plugin = match &self.plugin {
+            None => None,
+            Some(name) => {
+                let lanes = store.snapshot().await?.lanes;
+                let known = lanes.iter().filter(|l| !l.is_only_a_place());
+                Some(refusal::find(name, known.map(|l| (&l.plugin, l.gone)))?)
+            }
+        };
+        let meant = |letter: &OutcomeRow| {
+            let Some(failure) = failure(letter) else {
+                return false;
+            };
+            plugin.as_ref().is_none_or(|p| letter.plugin == *p)
+                && match &self.which {
+                    Which::All => true,
+                    Which::Event(id) => letter.event == *id,
+                    Which::Group(name) => group(letter, failure) == *name,
+                }
+        };
+        let meant: Vec<_> = letters.into_iter().filter(meant).collect();
+        if meant.is_empty() {
+            return Err(self.nothing(plugin.as_ref()));
+        }
+        Ok(meant)
+    }
+
+    /// Finds them with the places of their events in the log. One whose event is gone from it
+    /// cannot be handed out again.
+    pub(crate) async fn placed(
+        &self,
+        store: &dyn Store,
+    ) -> Result<Vec<(OutcomeRow, Offset)>, Refusal> {
+        let mut places = BTreeMap::new();
+        let mut placed = Vec::new();
+        for letter in self.letters(store).await? {
+            let place = if let Some(place) = places.get(&letter.event) {
+                *place
+            } else {
+                let row = store.event(letter.event).await?;
+                let place = row.map(|row| row.offset);
+                places.insert(letter.event, place);
+                place
+            };
+            placed.extend(place.map(|place| (letter, place)));
+        }
+        Ok(placed)
+    }
+
+    fn nothing(&self, plugin: Option<&PluginId>) -> Refusal {
+        let of = match (&self.which, plugin) {
+            (Which::All, None) => return Refusal::new(Kind::Unknown, "there is no dead letter"),
+            (Which::All, Some(plugin)) => format!("of {plugin}"),
+            (which, None) => format!("for `{which}`"),
+            (which, Some(plugin)) => format!("for `{which}` of {plugin}"),
+        };
+        Refusal::new(Kind::Unknown, format!("there is no dead letter {of}"))
+            .hint("`slated failures list` shows all")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slated_model::FailureKind;
+
+    fn letter(event: u64, line: u32, message: &str) -> OutcomeRow {
+        let traceback = format!(
+            "Traceback (most recent call last):\n  File \"/p/notes.py\", line {line}, in ask\n    x()\nKeyError: {message}"
+        );
+        OutcomeRow {
+            plugin: PluginId::new("/p", "notes"),
+            callback: CallbackId::new("ask", 1),
+            event: EventId(event),
+            attempt: 1,
+            outcome: Outcome::DeadLetter {
+                failure: Box::new(Failure {
+                    kind: FailureKind::Raised,
+                    error: "KeyError".into(),
+                    message: message.into(),
+                    traceback,
+                    locals: None,
+                    cause: None,
+                }),
+            },
+            at_ms: event.cast_signed(),
+        }
+    }
+
+    #[test]
+    fn letters_of_one_cause_are_one_group_whatever_they_say_and_whichever_line() {
+        let mut other = letter(4, 7, "a");
+        other.callback = CallbackId::new("ask", 2);
+        let mut elsewhere = letter(3, 7, "a");
+        if let Outcome::DeadLetter { failure } = &mut elsewhere.outcome {
+            failure.traceback = failure.traceback.replace("in ask", "in look");
+        }
+        let letters = [
+            letter(9, 7, "'code'"),
+            letter(8, 31, "'name'"),
+            other,
+            elsewhere,
+            letter(1, 7, "a"),
+        ];
+        let groups = groups(&letters);
+        let seen = groups
+            .iter()
+            .map(|g| (g.letters, g.first_at_ms, g.last_at_ms));
+        assert_eq!(seen.collect::<Vec<_>>(), [(3, 1, 9), (1, 4, 4), (1, 3, 3)]);
+        let first = groups.first().unwrap();
+        assert_eq!(first.events, [EventId(9), EventId(8), EventId(1)]);
+        assert_eq!(first.error, "KeyError: 'code'");
+        // The name of a group is what a person can write to mean it.
+        let which = Which::from_str(&first.group).unwrap();
+        assert_eq!(which, Which::Group(first.group.clone()));
+    }
+
+    #[test]
+    fn a_person_means_a_group_an_event_or_all() {
+        for (text, wanted) in [
+            ("all", Some(Which::All)),
+            ("4711", Some(Which::Event(EventId(4711)))),
+            ("f0a1b2c3", Some(Which::Group("f0a1b2c3".into()))),
+            ("f0a1b2c", None),
+            ("g0a1b2c3", None),
+            ("-1", None),
+            ("", None),
+        ] {
+            assert_eq!(text.parse().ok(), wanted, "{text}");
+            if let Some(which) = wanted {
+                assert_eq!(which.to_string(), text);
+            }
+        }
+    }
+}

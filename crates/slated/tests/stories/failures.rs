@@ -1,0 +1,153 @@
+//! What a person does about what failed for good: the list of it, another try, an end.
+
+use anyhow::{Context as _, Result, ensure};
+use slated_testkit::plugins::{Act, Callback, Plugin};
+
+use crate::{LIMIT, Value, WANTED, World, begins, edit, happen, is, replace, shows, world};
+
+/// Runs `slated failures VERB …`, which succeeds, and returns its JSON.
+async fn failures(world: &World, arguments: &[&str]) -> Result<Value> {
+    let text = world
+        .ask("failures", &[arguments, &["--json"]].concat())
+        .await?;
+    serde_json::from_str(&text).with_context(|| format!("not JSON: {text}"))
+}
+
+/// Waits until so many dead letters are listed; returns the list.
+async fn letters(world: &World, wanted: usize) -> Result<Value> {
+    let end = tokio::time::Instant::now() + LIMIT;
+    loop {
+        let list = failures(world, &["list"]).await?;
+        if list["letters"] == wanted {
+            return Ok(list);
+        }
+        ensure!(tokio::time::Instant::now() < end, "{list}\n{}", world.log());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// The group of a plugin's dead letters.
+fn group<'a>(list: &'a Value, plugin: &str) -> Result<&'a Value> {
+    let groups = list["groups"].as_array().context("groups")?;
+    let plugin = format!("plugins/{plugin}");
+    let mut own = groups.iter().filter(|g| g["plugin"] == *plugin);
+    let group = own.next().with_context(|| format!("no group: {list}"))?;
+    ensure!(own.next().is_none(), "one cause is one group: {list}");
+    Ok(group)
+}
+
+/// What became of an event in a plugin: its unit.
+async fn unit(world: &World, event: u64, plugin: &str) -> Result<Value> {
+    let shown = world
+        .ask("events", &["show", &event.to_string(), "--json"])
+        .await?;
+    let shown: Value = serde_json::from_str(&shown)?;
+    let plugin = format!("plugins/{plugin}");
+    let fates = shown["plugins"].as_array().context("plugins")?;
+    let fate = fates.iter().find(|f| f["plugin"] == *plugin);
+    Ok(fate.context("no such plugin")?["units"][0].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_is_listed_by_its_cause_tried_again_and_discarded() -> Result<()> {
+    let fails = |times| Callback::new("f").wants(WANTED).does(Act::Raise, 1, times);
+    let mut world = world()
+        .plugin(Plugin::journal("unlucky").callback(fails(Some(1))))
+        .plugin(Plugin::journal("wrong").callback(fails(None)))
+        .start()
+        .await?;
+    let events: Vec<_> = (0..3).map(|_| happen(world.site())).collect();
+    let list = letters(&world, 6).await?;
+    let (unlucky, wrong) = (group(&list, "unlucky")?, group(&list, "wrong")?);
+    assert_eq!(
+        (&unlucky["letters"], &wrong["letters"]),
+        (&3.into(), &3.into())
+    );
+    let name = unlucky["group"].as_str().context("a name")?;
+    let text = world.ask("failures", &["show", name]).await?;
+    for words in ["told to fail", "Traceback", "2 more"] {
+        assert!(text.contains(words), "{words:?} not in\n{text}");
+    }
+
+    // A group is tried again, each of it once.
+    let told = failures(&world, &["retry", name]).await?;
+    assert_eq!(told["done"], 3, "{told}");
+    letters(&world, 3).await?;
+    for event in &events {
+        begins(&mut world, "unlucky", *event, 2).await?;
+    }
+    world.caught_up(LIMIT).await?;
+    for event in &events {
+        let unit = unit(&world, *event, "unlucky").await?;
+        assert_eq!(
+            (&unit["outcome"], &unit["attempt"]),
+            (&"done".into(), &2.into())
+        );
+    }
+    // What fails once more is a dead letter once more.
+    let event = events[1].to_string();
+    failures(&world, &["retry", &event, "--plugin", "wrong"]).await?;
+    begins(&mut world, "wrong", events[1], 2).await?;
+    letters(&world, 3).await?;
+    assert_eq!(unit(&world, events[1], "wrong").await?["attempt"], 2);
+
+    let refused = world.ask("failures", &["retry", name]).await.err();
+    let refused = format!("{:#}", refused.context("it was not refused")?);
+    assert!(refused.contains("no dead letter for") && refused.contains("failures list"));
+
+    let why = ["discard", "all", "--reason", "made by hand"];
+    assert_eq!(failures(&world, &why).await?["done"], 3);
+    letters(&world, 0).await?;
+    let unit = unit(&world, events[0], "wrong").await?;
+    assert_eq!(unit["outcome"], "discarded");
+    assert!(unit["error"].to_string().contains("made by hand"), "{unit}");
+    let text = world.ask("failures", &["list"]).await?;
+    assert!(text.contains("No dead letter"), "{text}");
+    let log = world.log();
+    assert!(log.contains("3 dead letters are tried again"), "{log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_without_a_daemon_is_done_at_the_next_start() -> Result<()> {
+    let unlucky = Callback::new("f")
+        .wants(WANTED)
+        .does(Act::Raise, 1, Some(1));
+    let mut world = world()
+        .plugin(Plugin::journal("unlucky").callback(unlucky))
+        .start()
+        .await?;
+    let (again, given_up) = (happen(world.site()), happen(world.site()));
+    letters(&world, 2).await?;
+    assert!(world.terminate().await?.success());
+    let told = failures(&world, &["retry", &again.to_string()]).await?;
+    assert_eq!(told["done"], 1, "{told}");
+    let reason = ["discard", &given_up.to_string(), "--reason", "too late"];
+    assert_eq!(failures(&world, &reason).await?["done"], 1);
+    assert_eq!(failures(&world, &["list"]).await?["letters"], 0);
+    world.restart()?;
+    begins(&mut world, "unlucky", again, 2).await?;
+    world.caught_up(LIMIT).await?;
+    assert_eq!(unit(&world, again, "unlucky").await?["outcome"], "done");
+
+    // A callback that is gone is not tried again, and says so.
+    let last = happen(world.site());
+    letters(&world, 1).await?;
+    let path = world.folder().join("plugins/unlucky.py");
+    let text = std::fs::read_to_string(&path)?;
+    let name = "str(settings[\"name\"])";
+    ensure!(text.contains(name), "{text}");
+    let text = text.replacen(name, "\"g\"", 1);
+    replace(&path, &text)?;
+    shows(&world, "the other callback", |s| {
+        let plugins = s["plugins"].as_array().cloned().unwrap_or_default();
+        let names = |p: &Value| p["callbacks"][0]["name"] == "g";
+        plugins.iter().any(names)
+    })
+    .await?;
+    let told = failures(&world, &["retry", &last.to_string()]).await?;
+    assert_eq!((&told["done"], &told["gone"]), (&0.into(), &1.into()));
+    edit(&world, "quick")?;
+    shows(&world, "all is well", |s| is(s, "quick", "running")).await?;
+    Ok(())
+}
