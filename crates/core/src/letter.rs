@@ -6,7 +6,7 @@
 use slated_model::{Attempt, Discard, FailureKind, Offset, Outcome, OutcomeRow};
 
 /// Returns the attempt that takes a dead letter's place, for an event that stands at `offset`;
-/// `None` if it is none.
+/// `None` if it is none, or one that no try can change: a row that nobody can read.
 ///
 /// It is due at once and beside the order. What failed before still counts: one more failure of the
 /// same kind makes it a dead letter again, so a wish is one try and no new round of them.
@@ -14,6 +14,9 @@ pub fn retry(letter: &OutcomeRow, offset: Offset, wall_ms: i64) -> Option<Attemp
     let Outcome::DeadLetter { failure } = &letter.outcome else {
         return None;
     };
+    if failure.kind == FailureKind::Unreadable {
+        return None;
+    }
     let died = failure.kind == FailureKind::Death;
     Some(Attempt {
         plugin: letter.plugin.clone(),
@@ -96,5 +99,9 @@ mod tests {
         assert_eq!((gone.attempt, gone.at_ms), (3, 5));
         assert_eq!(retry(&gone, Offset(9), 5), None);
         assert_eq!(discard(&gone, "again", 5), None);
+        // A row that nobody can read can only be discarded.
+        let unreadable = letter(FailureKind::Unreadable);
+        assert_eq!(retry(&unreadable, Offset(9), 5), None);
+        assert!(discard(&unreadable, "seen", 5).is_some());
     }
 }

@@ -254,11 +254,11 @@ fn say(told: WishView, wish: &LetterWish) {
     if told.already > 0 {
         out::talk(format!("{} were dealt with meanwhile.", told.already));
     }
-    if told.gone > 0 {
+    if told.impossible > 0 {
         out::talk(format!(
-            "{} cannot be tried again: the plugin no longer registers the callback. \
-             `slated failures discard` takes them off the list.",
-            told.gone
+            "{} cannot be tried again: the plugin no longer registers the callback, or nobody can \
+             read the row. `slated failures discard` takes them off the list.",
+            told.impossible
         ));
     }
 }
@@ -284,12 +284,12 @@ async fn change(store: &Sqlite, pick: &Pick, wish: &LetterWish) -> Result<WishVi
         .iter()
         .filter_map(|(letter, place)| wish.change(letter, *place))
         .collect();
-    let done = changes.len();
+    let (done, impossible) = (changes.len(), letters.len() - changes.len());
     let recorded = store.record(changes).await?;
     let already = recorded.already.len();
     Ok(WishView {
         done: done - already,
         already,
-        gone: 0,
+        impossible,
     })
 }

@@ -74,8 +74,9 @@ pub(crate) struct WishView {
     pub(crate) done: usize,
     /// Those that were no dead letters any more: somebody else was quicker.
     pub(crate) already: usize,
-    /// Those whose callback the plugin no longer registers: they cannot be tried again.
-    pub(crate) gone: usize,
+    /// Those that cannot be tried again: the plugin no longer registers the callback, or nobody can
+    /// read the row.
+    pub(crate) impossible: usize,
 }
 
 /// Which dead letters a person means.

@@ -146,7 +146,7 @@ async fn a_wish_without_a_daemon_is_done_at_the_next_start() -> Result<()> {
     })
     .await?;
     let told = failures(&world, &["retry", &last.to_string()]).await?;
-    assert_eq!((&told["done"], &told["gone"]), (&0.into(), &1.into()));
+    assert_eq!((&told["done"], &told["impossible"]), (&0.into(), &1.into()));
     edit(&world, "quick")?;
     shows(&world, "all is well", |s| is(s, "quick", "running")).await?;
     Ok(())

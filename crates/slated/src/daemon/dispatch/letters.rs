@@ -41,10 +41,10 @@ impl Dispatcher {
         let mut told = WishView::default();
         let mut changes = Vec::new();
         for (letter, offset) in letters {
-            if matches!(wish, LetterWish::Retry) && self.is_without_callback(letter) {
-                told.gone += 1;
-            } else {
-                changes.extend(wish.change(letter, *offset));
+            let lost = matches!(wish, LetterWish::Retry) && self.is_without_callback(letter);
+            match wish.change(letter, *offset).filter(|_| !lost) {
+                Some(change) => changes.push(change),
+                None => told.impossible += 1,
             }
         }
         if changes.is_empty() {
