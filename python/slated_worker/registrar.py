@@ -8,9 +8,11 @@ from slated_worker import matching, texts
 class Callback(object):
     """One registered callable, with its own client and logger."""
 
-    def __init__(self, n, name, function, sg, logger, rules, args, stop_on_error):
+    def __init__(self, n, name, k, function, sg, logger, rules, args, stop_on_error):
         self.n = n
         self.name = name
+        # What the daemon calls it: `name`, and `name#2` for the second of that name.
+        self.id = name if k == 1 else "%s#%d" % (name, k)
         self.function = function
         self.sg = sg
         self.logger = logger
@@ -39,6 +41,8 @@ class Plugin(object):
         self.emails = True
         self.warnings = []
         self.open = True
+        # The frame and the callback in hand, while one runs.
+        self.running = None
 
     def register(self, script, key, function, match_events, args, stop_on_error):
         """Adds a callback; raises TypeError or ValueError for what cannot be one."""
@@ -56,6 +60,7 @@ class Plugin(object):
             Callback(
                 n=len(self.callbacks),
                 name=name,
+                k=1 + sum(other.name == name for other in self.callbacks),
                 function=function,
                 sg=self.clients.open(script, key),
                 logger=logging.getLogger("%s.%s" % (self.logger.name, name)),
@@ -91,6 +96,18 @@ class Registrar(object):
                 if not isinstance(entry, str):
                     raise TypeError("setEmails takes True, False or addresses, not %r" % (entry,))
             self.__plugin.emails = addresses or False
+
+    def getAttempt(self):
+        """Returns which attempt at its event the running callback is: 1, or more where it failed
+        before. One that slated's own end cut short is not counted. None between callbacks."""
+        running = self.__plugin.running
+        return running and running[0].get("attempt", 1)
+
+    def getIdempotencyKey(self):
+        """Returns a text that is the same at every attempt of the running callback at its event,
+        and of no other: what a service takes to do a thing once. None between callbacks."""
+        running = self.__plugin.running
+        return running and "%s:%s" % (running[0].get("key", ""), running[1].id)
 
     def registerCallback(
         self,

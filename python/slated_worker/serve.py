@@ -153,7 +153,9 @@ class _Frames(object):
             if self._watch.orphaned:
                 raise channels.HostGone()
             callback = self._callback(n)
+            self._plugin.running = (frame, callback)
             us, error = self._caller.call(callback, event, timeout)
+            self._plugin.running = None
             if error is None:
                 answer = b'{"type":"result","seq":%d,"n":%d,"us":%d}\n' % (seq, n, us)
                 stop = False

@@ -163,6 +163,19 @@ class Serving(unittest.TestCase):
         )
         self.assertIs(answers[0]["stop"], True)
 
+    def test_a_running_callback_knows_its_attempt_and_its_key(self):
+        seen = []
+        look = lambda *a: seen.append((self.reg.getAttempt(), self.reg.getIdempotencyKey()))
+        self.reg.registerCallback("s", "k", look)
+        self.reg.registerCallback("s", "k", look)
+        first, again = event(1, [0, 1]), event(2, [1])
+        first.update(attempt=1, key="/p/notes:7")
+        again.update(attempt=2, key="/p/notes:7")
+        self.play(first, again)
+        one, other = "/p/notes:7:<lambda>", "/p/notes:7:<lambda>#2"
+        self.assertEqual(seen, [(1, one), (1, other), (2, other)])
+        self.assertEqual((self.reg.getAttempt(), self.reg.getIdempotencyKey()), (None, None))
+
     def test_the_soft_limit_of_a_frame_is_each_calls(self):
         self.reg.registerCallback("s", "k", lambda *a: None)
         frame = event(1, [0])
