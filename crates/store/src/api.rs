@@ -54,6 +54,12 @@ pub trait Store: Send + Sync + 'static {
         plugin: Option<PluginId>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>>;
+    /// Lets old rows go that nobody needs, with what is on record of them, and old dead letters;
+    /// looks at `keep.rows` rows at most.
+    ///
+    /// A row stays that a lane has not passed whose plugin is not gone, that has an open attempt or a
+    /// dead letter, or that is the newest. What becomes too old as a dead letter is discarded.
+    fn prune(&self, keep: Keep) -> BoxFuture<'_, Result<Pruned>>;
     /// Returns up to `limit` newest dead letters of all plugins, newest first.
     fn dead_letters(&self, limit: usize) -> BoxFuture<'_, Result<Vec<OutcomeRow>>>;
 }
@@ -104,6 +110,34 @@ pub struct Append {
 pub struct Appended {
     /// The offset of the newest row.
     pub end: Offset,
+}
+
+/// What retention leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Rows made at this moment or later, as the site writes it: `2026-11-23T09:15:02Z`.
+    pub since: String,
+    /// How many rows are looked at, from the oldest.
+    pub rows: u64,
+    /// Dead letters of a plugin at most.
+    pub letters: u64,
+    /// Dead letters since this moment, in milliseconds since 1970.
+    pub letters_since_ms: i64,
+}
+
+/// What retention let go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Rows of the log.
+    pub events: u64,
+    /// Dead letters that were discarded.
+    pub letters: u64,
+    /// The offset before the first row that is left.
+    pub start: Offset,
+    /// The plugin without which more rows would have gone.
+    pub held_back_by: Option<PluginId>,
+    /// Whether there is more to let go at once.
+    pub more: bool,
 }
 
 /// What happened to a batch of changes.

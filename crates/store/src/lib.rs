@@ -9,7 +9,9 @@ pub mod conformance;
 mod event_id_file;
 mod sqlite;
 
-pub use api::{Append, Appended, Epoch, Error, LogEnd, Recorded, Result, Snapshot, Store};
+pub use api::{
+    Append, Appended, Epoch, Error, Keep, LogEnd, Pruned, Recorded, Result, Snapshot, Store,
+};
 pub use event_id_file::{EventIdFile, OldPlugin, Reason, Unusable};
 pub use slated_model::{Attempt, Change, HoldRow, LaneRow, OutcomeRow, WorkerRow};
 pub use sqlite::{Migrated, Options, Sqlite};

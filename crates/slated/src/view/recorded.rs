@@ -289,6 +289,9 @@ const fn outcome_name(outcome: &Outcome) -> &'static str {
 fn why_discarded(reason: &Discard) -> String {
     match reason {
         Discard::Person { reason } => format!("discarded by a person: {reason}"),
+        Discard::Expired => {
+            "it was a dead letter for as long as those are kept, or one of too many".into()
+        }
         Discard::CallbackGone => "the plugin no longer registers this callback".into(),
         Discard::Logged { error } => format!("failed, and by configuration only logged: {error}"),
     }

@@ -7,6 +7,7 @@
 mod lanes;
 mod life;
 mod log;
+mod retention;
 mod sample;
 
 use std::fmt::Debug;
@@ -107,6 +108,15 @@ const CHECKS: &[(&str, Check)] = &[
     }),
     ("a person's wish changes dead letters alone", |p| {
         Box::pin(lanes::wishes(p))
+    }),
+    ("retention leaves what is needed", |p| {
+        Box::pin(retention::needs(p))
+    }),
+    ("retention goes by age, and by a look at a time", |p| {
+        Box::pin(retention::age(p))
+    }),
+    ("too many dead letters are discarded", |p| {
+        Box::pin(retention::letters(p))
     }),
     ("workers are remembered until they are gone", |p| {
         Box::pin(lanes::workers(p))

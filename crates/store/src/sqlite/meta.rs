@@ -16,6 +16,10 @@ pub(super) const BEGINNING: &str = "beginning";
 /// The ledger without its holes, as JSON.
 pub(super) const LEDGER: &str = "ledger";
 
+/// The offset before the first row that retention has left, as a number. Rows before it are kept for
+/// an attempt or a dead letter alone.
+pub(super) const LOG_START: &str = "log_start";
+
 /// Reads a value and checks its sum.
 pub(super) fn get(conn: &Connection, key: &str) -> Result<Option<String>, Stop> {
     let found = conn

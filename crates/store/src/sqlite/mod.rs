@@ -18,6 +18,7 @@ mod fault;
 mod folder;
 mod log;
 mod meta;
+mod prune;
 mod query;
 mod readers;
 mod record;
@@ -38,7 +39,7 @@ use self::fault::Stop;
 use self::folder::Lock;
 use self::readers::{Readers, Source};
 use self::writer::{Message, QUEUE, Txn, Writer};
-use crate::{Append, Appended, Epoch, Error, Recorded, Result, Snapshot, Store};
+use crate::{Append, Appended, Epoch, Error, Keep, Pruned, Recorded, Result, Snapshot, Store};
 
 /// How to open a state.
 #[derive(Clone, Debug)]
@@ -238,6 +239,10 @@ impl Store for Sqlite {
     ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {
         self.readers
             .ask(move |conn| query::latest(conn, plugin.as_ref(), limit))
+    }
+
+    fn prune(&self, keep: Keep) -> BoxFuture<'_, Result<Pruned>> {
+        self.write(move |txn| prune::prune(txn, &keep))
     }
 
     fn dead_letters(&self, limit: usize) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {

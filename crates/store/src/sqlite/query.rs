@@ -164,12 +164,16 @@ fn checked(stored: i64, sum: i64, of: impl Fn() -> String) -> Result<()> {
     Err(Stop::Damaged(format!("{}: checksum", of())))
 }
 
-fn log_end(conn: &Connection) -> Result<LogEnd> {
+/// Reads the extent of the log.
+pub(super) fn log_end(conn: &Connection) -> Result<LogEnd> {
     let (first, last): (Option<i64>, Option<i64>) = conn
         .prepare_cached("SELECT (SELECT min(offset) FROM event), (SELECT max(offset) FROM event)")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let pruned = meta::get(conn, meta::LOG_START)?;
+    let pruned = pruned.map(|text| meta::number(meta::LOG_START, &text));
+    let first = first.map_or(0, |first| first.unsigned_abs().saturating_sub(1));
     Ok(LogEnd {
-        start: Offset(first.map_or(0, |first| first.unsigned_abs().saturating_sub(1))),
+        start: Offset(pruned.transpose()?.unwrap_or(first)),
         end: Offset(last.unwrap_or(0).unsigned_abs()),
     })
 }

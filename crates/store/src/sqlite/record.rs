@@ -335,6 +335,6 @@ fn worker(txn: &mut Txn<'_>, row: &WorkerRow) -> Result<(), Stop> {
     Ok(())
 }
 
-fn json<T: serde::Serialize>(what: &str, value: &T) -> Result<String, Stop> {
+pub(super) fn json<T: serde::Serialize>(what: &str, value: &T) -> Result<String, Stop> {
     serde_json::to_string(value).map_err(|err| unfit(format!("{what}: {err}")))
 }

@@ -15,7 +15,7 @@ use slated_model::{
     Fingerprint, HoldRow, Hole, LaneRow, LedgerChange, Offset, Outcome, OutcomeRow, PluginId, Row,
     Start, WorkerRow,
 };
-use slated_store::{Append, Error, Options, Snapshot, Sqlite, Store, conformance};
+use slated_store::{Append, Error, Keep, Options, Snapshot, Sqlite, Store, conformance};
 
 use self::memory::{Flaw, Memory};
 
@@ -42,6 +42,7 @@ enum Step {
     Append(Vec<(u64, bool, bool)>, LedgerChange),
     Record(Vec<Change>),
     Bind(bool),
+    Prune(Keep),
     Reopen,
 }
 
@@ -207,13 +208,34 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(events, ledger)| Step::Append(events, ledger)),
         8 => vec(change(), 0..5).prop_map(Step::Record),
         1 => any::<bool>().prop_map(Step::Bind),
+        1 => (1..IDS, 0..9_u64, 0..3_u64, any::<bool>()).prop_map(|(day, rows, letters, old)| {
+            Step::Prune(Keep {
+                since: made(day),
+                rows,
+                letters,
+                letters_since_ms: if old { 9 } else { 0 },
+            })
+        }),
         1 => Just(Step::Reopen),
     ]
 }
 
+/// When the event of an id is made, or the start of a day.
+fn made(id: u64) -> String {
+    format!("2026-01-{id:02}T00:00:00Z")
+}
+
 fn event(id: u64, readable: bool) -> Event {
     if readable {
-        Event::parse(&format!("{{\"id\": {id}, \"event_type\": \"T{id}\"}}")).unwrap()
+        let made = if id.is_multiple_of(3) {
+            String::new()
+        } else {
+            format!(", \"created_at\": \"{}\"", made(id))
+        };
+        Event::parse(&format!(
+            "{{\"id\": {id}, \"event_type\": \"T{id}\"{made}}}"
+        ))
+        .unwrap()
     } else {
         Event::unreadable(EventId(id), "\u{0}no")
     }
@@ -244,6 +266,7 @@ async fn put(store: &dyn Store, step: &Step) -> String {
             let url = if first { "https://a" } else { "https://b" };
             told(store.bind_site(url.into()).await)
         }
+        Step::Prune(keep) => told(store.prune(keep).await),
         Step::Reopen => String::new(),
     }
 }

@@ -2,16 +2,18 @@
 //!
 //! It can be given a flaw, by which the conformance suite is shown to find one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use slated_model::{
-    Attempt, Beginning, CallbackId, Change, Event, EventId, LaneRow, LedgerChange, LedgerState,
-    Offset, Outcome, OutcomeRow, PluginId, Row, WorkerRow,
+    Attempt, Beginning, CallbackId, Change, Discard, Event, EventId, LaneRow, LedgerChange,
+    LedgerState, Offset, Outcome, OutcomeRow, PluginId, Row, WorkerRow,
 };
 use slated_store::conformance::Place;
-use slated_store::{Append, Appended, Epoch, Error, LogEnd, Recorded, Result, Snapshot, Store};
+use slated_store::{
+    Append, Appended, Epoch, Error, Keep, LogEnd, Pruned, Recorded, Result, Snapshot, Store,
+};
 
 /// What may be wrong with a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,8 @@ pub(crate) enum Flaw {
     FirstBeginningStands,
     RetriedStaysDead,
     AllAreDead,
+    NeedForgotten,
+    LetterForgotten,
 }
 
 impl Flaw {
@@ -92,6 +96,8 @@ impl Flaw {
         Self::FirstBeginningStands,
         Self::RetriedStaysDead,
         Self::AllAreDead,
+        Self::NeedForgotten,
+        Self::LetterForgotten,
     ];
 }
 
@@ -104,6 +110,8 @@ struct State {
     beginning: Option<Beginning>,
     ledger: Option<LedgerState>,
     log: Vec<Row>,
+    /// The offset before the first row that retention has left.
+    start: Offset,
     lanes: BTreeMap<PluginId, LaneRow>,
     outcomes: Vec<OutcomeRow>,
     attempts: BTreeMap<Unit, Attempt>,
@@ -343,6 +351,74 @@ impl Opened {
         }
     }
 
+    fn let_go(&self, state: &mut State, keep: &Keep) -> Pruned {
+        let is_dead = |row: &OutcomeRow| matches!(row.outcome, Outcome::DeadLetter { .. });
+        let mut counts = BTreeMap::<PluginId, u64>::new();
+        let mut letters = 0;
+        for row in state.outcomes.iter_mut().rev().filter(|row| is_dead(row)) {
+            let nth = counts.entry(row.plugin.clone()).or_default();
+            *nth += 1;
+            if *nth > keep.letters || row.at_ms < keep.letters_since_ms {
+                letters += 1;
+                row.outcome = Outcome::Discarded {
+                    reason: Discard::Expired,
+                };
+            }
+        }
+        let start = state.start;
+        let after = state.log.iter().filter(|row| row.offset > start);
+        let looked: Vec<_> = after
+            .take(usize::try_from(keep.rows).unwrap_or(usize::MAX))
+            .collect();
+        let young = |row: &&&Row| {
+            let made = row.event.head.created_at.as_deref();
+            made.is_some_and(|made| made >= keep.since.as_str())
+        };
+        let first_young = looked.iter().find(young);
+        let old = match first_young {
+            Some(row) => Offset(row.offset.0 - 1),
+            None => looked.last().map_or(start, |row| row.offset),
+        };
+        let mut more = first_young.is_none() && looked.len() as u64 == keep.rows;
+        let mut through = old.min(Offset(end(state).0.saturating_sub(1)));
+        let there = state.lanes.values().filter(|lane| !lane.gone);
+        let mut held_back_by = None;
+        if let Some(lane) = there.min_by_key(|lane| lane.cursor)
+            && lane.cursor < through
+            && !self.has(Flaw::NeedForgotten)
+        {
+            through = lane.cursor;
+            held_back_by = Some(lane.plugin.clone());
+            more = false;
+        }
+        more = more && through > start;
+        through = through.max(start);
+        let needed: BTreeSet<EventId> = state
+            .outcomes
+            .iter()
+            .filter(|row| is_dead(row) && !self.has(Flaw::LetterForgotten))
+            .map(|row| row.event)
+            .chain(state.attempts.values().map(|row| row.event))
+            .collect();
+        let goes = |row: &Row| row.offset <= through && !needed.contains(&row.event.id);
+        let gone: BTreeSet<_> = state
+            .log
+            .iter()
+            .filter(|row| goes(row))
+            .map(|row| row.event.id)
+            .collect();
+        state.log.retain(|row| !gone.contains(&row.event.id));
+        state.outcomes.retain(|row| !gone.contains(&row.event));
+        state.start = through;
+        Pruned {
+            events: gone.len() as u64,
+            letters,
+            start: through,
+            held_back_by,
+            more,
+        }
+    }
+
     fn ahead(&self, state: &State) -> Vec<OutcomeRow> {
         if self.has(Flaw::AheadEmpty) {
             return Vec::new();
@@ -377,7 +453,7 @@ impl Store for Opened {
                 beginning: state.beginning.clone(),
                 ledger: state.ledger.clone(),
                 log: LogEnd {
-                    start: Offset(0),
+                    start: state.start,
                     end: end(&state),
                 },
                 lanes: state.lanes.values().cloned().collect(),
@@ -494,6 +570,10 @@ impl Store for Opened {
             let newest = outcomes.into_iter().rev().filter(wanted);
             Ok(newest.take(limit).collect())
         })
+    }
+
+    fn prune(&self, keep: Keep) -> BoxFuture<'_, Result<Pruned>> {
+        Box::pin(async move { self.write(|state| Ok(self.let_go(state, &keep))) })
     }
 
     fn dead_letters(&self, limit: usize) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {

@@ -1,0 +1,170 @@
+//! Checks of what retention lets go, and what it leaves.
+
+use slated_model::{Change, Discard, Event, EventId, LedgerChange, Offset, Outcome};
+
+use super::sample::{attempt, callback, cursor as move_to, fill, lane, outcome, plugin};
+use super::{Fine, Place, Verdict, same};
+use crate::{Append, Keep, Pruned, Store};
+
+/// Keeps nothing on account of its age.
+fn nothing() -> Keep {
+    Keep {
+        since: "2999-01-01T00:00:00Z".into(),
+        rows: 100,
+        letters: 100,
+        letters_since_ms: i64::MIN,
+    }
+}
+
+async fn ids(store: &dyn Store) -> Result<Vec<u64>, String> {
+    let rows = store.rows(Offset(0), 100).await.fine("rows")?;
+    Ok(rows.iter().map(|row| row.event.id.0).collect())
+}
+
+/// Old rows go up to the first one that a lane needs.
+pub(super) async fn needs(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    fill(&*store, 1..=10).await?;
+    let f = callback("f");
+    let mut gone = lane("gone", 1);
+    gone.gone = true;
+    let lanes = [lane("a", 7), lane("b", 9), gone].map(Change::Lane);
+    store.record(lanes.into()).await.fine("record")?;
+    // Event 4 is a dead letter, 3 has an open attempt, 5 and 7 are done with.
+    let mut changes: Vec<_> = [4, 5, 7]
+        .map(|event| Change::Outcome(outcome("a", &f, event)))
+        .into();
+    changes.push(Change::Attempt(attempt("b", &f, 3, 3)));
+    changes.push(Change::Outcome(outcome("gone", &f, 6)));
+    store.record(changes).await.fine("record")?;
+    let pruned = store.prune(nothing()).await.fine("prune")?;
+    let wanted = Pruned {
+        events: 5,
+        letters: 0,
+        start: Offset(7),
+        held_back_by: Some(plugin("a")),
+        more: false,
+    };
+    same("let go", &pruned, &wanted)?;
+    same("rows", &ids(&*store).await?, &vec![3, 4, 8, 9, 10])?;
+    let snapshot = store.snapshot().await.fine("snapshot")?;
+    same("start", &snapshot.log.start, &Offset(7))?;
+    same("ahead", &snapshot.ahead, &Vec::new())?;
+    for (id, left) in [(3, (0, 1)), (4, (1, 0)), (5, (0, 0)), (7, (0, 0))] {
+        let (outcomes, attempts) = store.fate(EventId(id)).await.fine("fate")?;
+        same("fate", &(outcomes.len(), attempts.len()), &left)?;
+    }
+    // What was needed for an attempt or a dead letter goes when that has come to its end; the newest
+    // row stays, whatever its age.
+    let changes = vec![
+        Change::Outcome(outcome("b", &f, 3)),
+        Change::Retried(attempt("a", &f, 4, 4)),
+        move_to("a", 10),
+        move_to("b", 10),
+    ];
+    store.record(changes).await.fine("record")?;
+    let changes = vec![Change::Outcome(outcome("a", &f, 4))];
+    store.record(changes).await.fine("record")?;
+    let mut keep = nothing();
+    keep.letters_since_ms = 0;
+    let pruned = store.prune(keep).await.fine("prune")?;
+    same(
+        "letters",
+        &(pruned.letters, pruned.held_back_by),
+        &(1, None),
+    )?;
+    same("the newest", &ids(&*store).await?, &vec![10])?;
+    same("its place", &fill(&*store, [11]).await?, &Offset(11))?;
+    drop(store);
+    let store = place.open().await.fine("open again")?;
+    let log = store.snapshot().await.fine("snapshot")?.log;
+    same("extent", &(log.start, log.end), &(Offset(9), Offset(11)))
+}
+
+/// Rows that are young stay, and those behind them; a look has an end.
+pub(super) async fn age(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    let made = |id: u64| {
+        let text = format!(r#"{{"id":{id},"created_at":"2026-01-{id:02}T00:00:00Z"}}"#);
+        Event::parse(&text).map_err(|err| err.to_string())
+    };
+    let mut events = Vec::new();
+    // A late row is old and stands behind younger ones; event 5 has no date.
+    for id in [1, 2, 3, 4, 6, 7, 5, 8, 9] {
+        let event = if id == 5 {
+            Event::unreadable(EventId(5), "?")
+        } else {
+            made(id)?
+        };
+        events.push((event, id == 5));
+    }
+    let append = Append {
+        events,
+        ledger: LedgerChange::default(),
+    };
+    store.append(append).await.fine("append")?;
+    let keep = |since: &str, rows| Keep {
+        since: since.into(),
+        rows,
+        ..nothing()
+    };
+    for (since, rows, events, more) in [
+        ("2026-01-01T00:00:00Z", 100, 0, false),
+        ("2026-01-03T12:00:00Z", 2, 2, true),
+        ("2026-01-03T12:00:00Z", 2, 1, false),
+        ("2026-01-08T00:00:00Z", 3, 3, true),
+        ("2026-01-08T00:00:00Z", 3, 1, false),
+        ("2026-01-08T00:00:00Z", 3, 0, false),
+    ] {
+        let pruned = store.prune(keep(since, rows)).await.fine("prune")?;
+        same(since, &(pruned.events, pruned.more), &(events, more))?;
+    }
+    same("rows", &ids(&*store).await?, &vec![8, 9])
+}
+
+/// The oldest of too many dead letters are discarded, for each plugin by itself.
+pub(super) async fn letters(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    fill(&*store, 1..=20).await?;
+    store
+        .record(vec![Change::Lane(lane("a", 0)), Change::Lane(lane("b", 0))])
+        .await
+        .fine("record")?;
+    let f = callback("f");
+    for (stem, event) in [
+        ("a", 4),
+        ("a", 8),
+        ("b", 4),
+        ("a", 12),
+        ("a", 16),
+        ("b", 20),
+    ] {
+        let row = outcome(stem, &f, event);
+        store
+            .record(vec![Change::Outcome(row)])
+            .await
+            .fine("record")?;
+    }
+    let keep = Keep {
+        letters: 2,
+        ..nothing()
+    };
+    let pruned = store.prune(keep).await.fine("prune")?;
+    same("discarded", &(pruned.letters, pruned.events), &(2, 0))?;
+    let left = store.dead_letters(10).await.fine("dead letters")?;
+    let left: Vec<_> = left
+        .iter()
+        .map(|row| (row.plugin.stem(), row.event.0))
+        .collect();
+    same(
+        "left",
+        &left,
+        &vec![("b", 20), ("a", 16), ("a", 12), ("b", 4)],
+    )?;
+    let (outcomes, _) = store.fate(EventId(8)).await.fine("fate")?;
+    let reason = outcomes.first().map(|row| &row.outcome);
+    let wanted = Outcome::Discarded {
+        reason: Discard::Expired,
+    };
+    same("why", &reason, &Some(&wanted))
+}

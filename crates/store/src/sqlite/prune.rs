@@ -1,0 +1,121 @@
+//! Retention: old events leave the log, with all that was on record of them.
+//!
+//! Invariant: no row goes that a lane has not passed whose plugin is there, none with an open attempt
+//! or a dead letter, and never the newest: the next offset is taken from it.
+
+use rusqlite::OptionalExtension as _;
+use slated_model::{Discard, Offset, PluginId};
+
+use super::fault::Stop;
+use super::query::log_end;
+use super::record::{DISCARDED, json};
+use super::writer::Txn;
+use super::{int, meta};
+use crate::{Keep, Pruned};
+
+/// Which rows up to `?1` nobody needs any more.
+const FREE: &str = "offset <= ?1
+    AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.event = event.id)
+    AND NOT EXISTS (SELECT 1 FROM outcome o WHERE o.event = event.id AND o.kind = 'dead_letter')";
+
+pub(super) fn prune(txn: &mut Txn<'_>, keep: &Keep) -> Result<Pruned, Stop> {
+    let letters = expire(txn, keep)?;
+    let log = log_end(txn.conn)?;
+    let (old, more) = oldest_kept(txn, keep, log.start)?;
+    let needed = first_needed(txn)?;
+    let newest = Offset(log.end.0.saturating_sub(1));
+    let mut through = old.min(newest);
+    let mut held_back_by = None;
+    if let Some((cursor, plugin)) = needed.filter(|(cursor, _)| *cursor < through) {
+        through = cursor;
+        held_back_by = Some(plugin);
+    }
+    let more = more && held_back_by.is_none() && through > log.start;
+    through = through.max(log.start);
+    let at = int("offset", through.0)?;
+    let run =
+        |sql: &str| -> Result<usize, Stop> { Ok(txn.conn.prepare_cached(sql)?.execute([at])?) };
+    let outcomes = format!("event IN (SELECT id FROM event WHERE {FREE})");
+    // Only a lane whose plugin is gone has any of them ahead of it.
+    run(&format!(
+        "DELETE FROM ahead WHERE outcome IN (SELECT seq FROM outcome WHERE {outcomes})"
+    ))?;
+    run(&format!("DELETE FROM outcome WHERE {outcomes}"))?;
+    let events = run(&format!("DELETE FROM event WHERE {FREE}"))?;
+    meta::put(txn.conn, meta::LOG_START, &through.to_string())?;
+    Ok(Pruned {
+        events: events as u64,
+        letters,
+        start: through,
+        held_back_by,
+        more,
+    })
+}
+
+/// Discards dead letters that were kept long enough, or are too many; returns how many.
+fn expire(txn: &Txn<'_>, keep: &Keep) -> Result<u64, Stop> {
+    let reason = json("reason", &Discard::Expired)?;
+    let most = int("dead letters", keep.letters)?;
+    let expired = txn
+        .conn
+        .prepare_cached(
+            "UPDATE outcome SET kind = ?1, detail = ?2 WHERE kind = 'dead_letter' AND (at_ms < ?3
+             OR seq IN (SELECT seq FROM (
+                 SELECT seq, row_number() OVER (PARTITION BY plugin ORDER BY seq DESC) AS nth
+                 FROM outcome WHERE kind = 'dead_letter') WHERE nth > ?4))",
+        )?
+        .execute((DISCARDED, reason, keep.letters_since_ms, most))?;
+    Ok(expired as u64)
+}
+
+/// Returns the offset of the last row that is old enough to go, looking at `keep.rows` rows, and
+/// whether all of those were. A row without a date is as old as those around it.
+fn oldest_kept(txn: &Txn<'_>, keep: &Keep, start: Offset) -> Result<(Offset, bool), Stop> {
+    let rows = int("rows", keep.rows)?;
+    let first_young: Option<i64> = txn
+        .conn
+        .prepare_cached(
+            "SELECT offset FROM (SELECT offset, created_at FROM event WHERE offset > ?1
+             ORDER BY offset LIMIT ?2) WHERE created_at >= ?3 ORDER BY offset LIMIT 1",
+        )?
+        .query_row((int("offset", start.0)?, rows, &keep.since), |row| {
+            row.get(0)
+        })
+        .optional()?;
+    if let Some(first) = first_young {
+        return Ok((Offset(first.unsigned_abs().saturating_sub(1)), false));
+    }
+    let (last, looked): (Option<i64>, i64) = txn
+        .conn
+        .prepare_cached(
+            "SELECT max(offset), count(*) FROM (SELECT offset FROM event WHERE offset > ?1
+             ORDER BY offset LIMIT ?2)",
+        )?
+        .query_row((int("offset", start.0)?, rows), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    Ok((
+        last.map_or(start, |last| Offset(last.unsigned_abs())),
+        looked == rows,
+    ))
+}
+
+/// Returns the lowest cursor among plugins that are there, and whose it is.
+fn first_needed(txn: &Txn<'_>) -> Result<Option<(Offset, PluginId)>, Stop> {
+    let found = txn
+        .conn
+        .prepare_cached(
+            "SELECT u.offset, p.folder, p.stem FROM cursor u JOIN lane l ON l.plugin = u.plugin
+             JOIN plugin p ON p.key = u.plugin WHERE l.gone = 0 ORDER BY u.offset, p.folder, p.stem LIMIT 1",
+        )?
+        .query_row([], |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, String>(2)?,
+            ))
+        })
+        .optional()?;
+    Ok(found
+        .map(|(cursor, folder, stem)| (Offset(cursor.unsigned_abs()), PluginId::new(folder, stem))))
+}
