@@ -35,6 +35,8 @@ pub(crate) enum Message {
     Recorded(Result<Recorded, slated_store::Error>),
     /// The plugins' files changed.
     Files(Vec<FileChange>),
+    /// Retention let rows go; the log starts after this offset now.
+    Pruned { start: Offset },
     /// A person asks.
     Ask(Question),
 }

@@ -1,10 +1,11 @@
 //! A running slated: who owns what, how it starts, how it ends.
 //!
-//! Four tasks, no shared state between them but the store:
+//! Five tasks, no shared state between them but the store:
 //! * `intake` asks the site and appends to the log
 //! * `dispatch` owns lanes and lives, and does what they decide; `plugin`, `workers`, `journal`,
 //!   `tail` and `pages` are its parts
 //! * `folders` looks at the plugins' files
+//! * `retention` lets old events go
 //! * `control` (in `web`) answers people
 //!
 //! They end in that order: nothing new comes in, callbacks in flight finish, everything is durable.
@@ -20,6 +21,7 @@ mod journal;
 mod message;
 mod pages;
 mod plugin;
+mod retention;
 mod show;
 mod tail;
 mod workers;
@@ -50,6 +52,7 @@ use begin::{Begin, Begun};
 use desk::Desk;
 use dispatch::{Dispatcher, Feeds};
 use intake::{Intake, IntakeStatus};
+use retention::Retention;
 use workers::Workers;
 
 /// Messages that may wait for the dispatcher; beyond, the intake waits.
@@ -152,6 +155,21 @@ impl Daemon {
         };
         let intake = intake.run(stop.clone());
         tasks.spawn(async move { Ok(intake.await?) });
+
+        let retention = Retention {
+            store: store.clone(),
+            folder: folder.clone(),
+            keep: config.state.keep_events,
+            alarm: config.state.alarm_size,
+            dispatcher: messages.clone(),
+            teller: teller.clone(),
+            told: false,
+        };
+        let retention = retention.run(stop.clone());
+        tasks.spawn(async move {
+            retention.await;
+            Ok(())
+        });
 
         let workers = Workers::new(config, secrets, code, python, named, report);
         let dispatcher =
@@ -314,12 +332,10 @@ pub(crate) fn idle_keys(config: &Config) -> Vec<(&str, &Origin)> {
 }
 
 /// Keys that do nothing yet.
-const IDLE: [&str; 9] = [
+const IDLE: [&str; 7] = [
     // slated paces its own attempts.
     "daemon.*",
     "site.settle",
-    "state.keep_events",
-    "state.alarm_size",
     "defaults.memory_limit",
     "defaults.recycle_after",
     "mail.*",

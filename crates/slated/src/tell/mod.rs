@@ -193,6 +193,14 @@ pub(crate) enum Fact {
     PluginPlaced { plugin: PluginId, after: EventId },
     /// The daemon is stopping.
     Stopping { busy: usize },
+    /// Dead letters were discarded: they are too old, or too many.
+    LettersExpired { letters: u64 },
+    /// The state is larger than it should be.
+    StateLarge {
+        size: u64,
+        alarm: u64,
+        held_back_by: Option<PluginId>,
+    },
     /// The state cannot be written for now.
     StateFailed { error: String },
 }
@@ -263,6 +271,7 @@ impl Fact {
             Self::AnchorLost { .. }
             | Self::RowUnreadable { .. }
             | Self::PluginQuarantined { .. }
+            | Self::StateLarge { .. }
             | Self::StateFailed { .. }
             | Self::SiteFailed { refused: true, .. } => record::ERROR,
             Self::SiteFailed { .. }
@@ -277,6 +286,7 @@ impl Fact {
             | Self::AttemptDropped { .. }
             | Self::WentAhead { .. }
             | Self::BeginsWithout { .. }
+            | Self::LettersExpired { .. }
             | Self::LeftLine {
                 why: Leave::LongCall | Leave::SlowEnd,
                 ..
@@ -386,6 +396,8 @@ impl Fact {
             | Self::FolderReadable { .. }
             | Self::BeginsWithout { .. }
             | Self::Stopping { .. }
+            | Self::LettersExpired { .. }
+            | Self::StateLarge { .. }
             | Self::StateFailed { .. } => (None, None, None),
         }
     }

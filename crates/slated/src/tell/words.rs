@@ -344,6 +344,36 @@ impl fmt::Display for Fact {
             Self::Stopping { busy } => {
                 write!(f, "Stopping; {busy} callback(s) in flight may finish.")
             }
+            Self::LettersExpired { letters } => {
+                let s = if *letters == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    "{letters} dead letter{s} discarded: they are kept for 30 days, and 10,000 of a plugin."
+                )
+            }
+            Self::StateLarge {
+                size,
+                alarm,
+                held_back_by,
+            } => {
+                let gb = |bytes: &u64| *bytes as f64 / 1e9;
+                write!(
+                    f,
+                    "The state is {:.1} GB large (`state.alarm_size` is {:.1} GB).",
+                    gb(size),
+                    gb(alarm)
+                )?;
+                match held_back_by {
+                    Some(plugin) => write!(
+                        f,
+                        " {plugin} keeps old events from going: it has not handled them. `slated plugin show {}` says why.",
+                        plugin.stem()
+                    ),
+                    None => f.write_str(
+                        " Nothing keeps old events: `state.keep_events` is long for this site.",
+                    ),
+                }
+            }
             Self::StateFailed { error } => f.write_str(error),
         }
     }

@@ -213,6 +213,7 @@ impl Dispatcher {
                 }
                 self.listed = true;
             }
+            Message::Pruned { start } => self.log_start = start,
             Message::Ask(question) => self.answer(question),
         }
         Ok(())

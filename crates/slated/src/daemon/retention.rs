@@ -1,0 +1,196 @@
+//! Retention: lets old events go, and says when the state grows past a size.
+//!
+//! It may use the clock, over rows no lane needs; the store sees to that (`store/src/sqlite/prune.rs`).
+//! It never stands in the way: a look at a time, between the writes of others, and a failure is left to
+//! the next hour. What is wrong with the disk is told by those who must write.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use slated_model::PluginId;
+use slated_store::{Keep, Store};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::message::Message;
+use crate::tell::{Fact, Teller};
+
+/// How long after the start, when nobody catches up any more as a rule.
+const FIRST: Duration = Duration::from_mins(1);
+const EVERY: Duration = Duration::from_hours(1);
+/// Rows looked at in one transaction: some tens of milliseconds.
+const ROWS: u64 = 2000;
+/// Left to others between two.
+const REST: Duration = Duration::from_millis(100);
+/// How long dead letters are kept, and how many of a plugin (ARCHITECTURE.md, "Retention").
+const LETTERS_FOR: Duration = Duration::from_hours(30 * 24);
+const LETTERS: u64 = 10_000;
+
+/// What lets old events go.
+pub(super) struct Retention {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) folder: PathBuf,
+    /// How long events are kept (`state.keep_events`).
+    pub(super) keep: Duration,
+    /// The size past which people are told (`state.alarm_size`), in bytes.
+    pub(super) alarm: Option<u64>,
+    pub(super) dispatcher: mpsc::Sender<Message>,
+    pub(super) teller: Teller,
+    /// People were told of the size.
+    pub(super) told: bool,
+}
+
+impl Retention {
+    /// Runs until `stop`.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let work = async {
+            sleep(FIRST).await;
+            loop {
+                let held_back_by = self.pass().await;
+                self.look_at_the_size(held_back_by);
+                sleep(EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = work => {}
+        }
+    }
+
+    /// Lets go what may go; returns the plugin that keeps more from it.
+    async fn pass(&self) -> Option<PluginId> {
+        let now = Timestamp::now();
+        let since = now.checked_sub(self.keep).unwrap_or(Timestamp::MIN);
+        let letters_since = now.checked_sub(LETTERS_FOR).unwrap_or(Timestamp::MIN);
+        let keep = Keep {
+            since: since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            rows: ROWS,
+            letters: LETTERS,
+            letters_since_ms: letters_since.as_millisecond(),
+        };
+        loop {
+            let pruned = self.store.prune(keep.clone()).await.ok()?;
+            if pruned.letters > 0 {
+                self.teller.tell(Fact::LettersExpired {
+                    letters: pruned.letters,
+                });
+            }
+            let news = Message::Pruned {
+                start: pruned.start,
+            };
+            self.dispatcher.send(news).await.ok()?;
+            if !pruned.more {
+                return pruned.held_back_by;
+            }
+            sleep(REST).await;
+        }
+    }
+
+    /// Tells once that the state is larger than it should be, and again after it was well below.
+    fn look_at_the_size(&mut self, held_back_by: Option<PluginId>) {
+        let Some(alarm) = self.alarm else { return };
+        let files = ["state.db", "state.db-wal"].map(|name| self.folder.join(name));
+        let sizes = files.iter().filter_map(|path| path.metadata().ok());
+        let size: u64 = sizes.map(|meta| meta.len()).sum();
+        if size > alarm && !self.told {
+            self.told = true;
+            self.teller.tell(Fact::StateLarge {
+                size,
+                alarm,
+                held_back_by,
+            });
+        } else if size < alarm - alarm / 10 {
+            self.told = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slated_model::{Change, Event, LaneRow, LedgerChange, Offset};
+    use slated_store::{Append, Options, Sqlite};
+
+    /// A state with old events and a young one, and a plugin that has passed some.
+    async fn state(folder: &std::path::Path) -> Arc<Sqlite> {
+        let store = Sqlite::open(folder, &Options::default()).unwrap();
+        let young = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let made = |id: u64| {
+            if id == 6000 {
+                young.as_str()
+            } else {
+                "2026-01-01T00:00:00Z"
+            }
+        };
+        let event = |id| {
+            let text = format!(r#"{{"id":{id},"created_at":"{}"}}"#, made(id));
+            (Event::parse(&text).unwrap(), false)
+        };
+        let append = Append {
+            events: (1..=6001).map(event).collect(),
+            ledger: LedgerChange::default(),
+        };
+        store.append(append).await.unwrap();
+        Arc::new(store)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_lets_old_events_go_and_names_who_keeps_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = state(folder.path()).await;
+        let slow = PluginId::new("plugins", "slow");
+        let lane = Change::Lane(LaneRow::new(slow.clone(), Offset(4500)));
+        store.record(vec![lane]).await.unwrap();
+        let (dispatcher, mut inbox) = mpsc::channel(64);
+        let teller = Teller::new();
+        let mut facts = teller.listen();
+        let retention = Retention {
+            store: store.clone(),
+            folder: folder.path().to_owned(),
+            keep: Duration::from_hours(24),
+            alarm: Some(1),
+            dispatcher,
+            teller,
+            told: false,
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(retention.run(stop.clone()));
+        let mut starts = Vec::new();
+        // Nothing goes that the plugin has not passed; then everything up to the young event.
+        while starts.last() != Some(&4500) {
+            let Some(Message::Pruned { start }) = inbox.recv().await else {
+                panic!("something else was said");
+            };
+            starts.push(start.0);
+        }
+        assert_eq!(starts, [2000, 4000, 4500]);
+        let cursor = Change::Cursor {
+            plugin: slow.clone(),
+            cursor: Offset(6001),
+        };
+        store.record(vec![cursor]).await.unwrap();
+        while starts.last() != Some(&5999) {
+            let Some(Message::Pruned { start }) = inbox.recv().await else {
+                panic!("something else was said");
+            };
+            starts.push(start.0);
+        }
+        let rows = store.rows(Offset(0), 9).await.unwrap();
+        assert_eq!(
+            rows.iter().map(|r| r.event.id.0).collect::<Vec<_>>(),
+            [6000, 6001]
+        );
+        // The size is told once, with the name of who kept it from going.
+        let fact = facts.recv().await.unwrap();
+        assert!(
+            matches!(&fact, Fact::StateLarge { held_back_by: Some(p), .. } if *p == slow),
+            "{fact:?}"
+        );
+        stop.cancel();
+        task.await.unwrap();
+        assert!(facts.try_recv().is_err());
+    }
+}
