@@ -22,9 +22,9 @@ pub enum Stale {
 const TERM: Duration = Duration::from_secs(2);
 const KILL: Duration = Duration::from_secs(5);
 
-/// Ends the process `pid` and its group, if it is still the one that started at `started`
-/// ([`Handle::started`](crate::Handle::started)), and waits until it is gone. Its plugin must
-/// not be started again before that: two of them would do the same work.
+/// Ends the process `pid` and its group, if it is still the one that started at `started`, in clock
+/// ticks after boot, and waits until it is gone. Its plugin must not be started again before that:
+/// two of them would do the same work.
 pub async fn reap_stale(pid: u32, started: u64) -> Stale {
     if !is_there(pid, started) {
         return Stale::Gone;
