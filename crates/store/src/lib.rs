@@ -14,4 +14,4 @@ pub use api::{
 };
 pub use event_id_file::{EventIdFile, OldPlugin, Reason, Unusable};
 pub use slated_model::{Attempt, Change, HoldRow, LaneRow, OutcomeRow, WorkerRow};
-pub use sqlite::{Migrated, Options, Sqlite};
+pub use sqlite::{Checked, Migrated, Options, Sqlite};

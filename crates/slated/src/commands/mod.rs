@@ -10,6 +10,7 @@ pub(crate) mod restart;
 pub(crate) mod run;
 pub(crate) mod sim;
 pub(crate) mod start;
+pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod stop;
 

@@ -17,6 +17,7 @@ mod resume;
 mod service;
 mod site;
 mod starts;
+mod state;
 mod status;
 mod stop;
 mod verbs;

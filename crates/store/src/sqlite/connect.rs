@@ -75,7 +75,13 @@ pub(super) fn for_reading(folder: &Path) -> Result<Connection> {
 
 /// Opens a database that nobody writes, without making a file beside it.
 pub(super) fn immutable(folder: &Path) -> Result<Connection> {
-    let path = std::path::absolute(folder.join(DATABASE)).map_err(|err| failed(folder, err))?;
+    immutable_file(&folder.join(DATABASE))
+}
+
+/// Opens a database file that nobody writes, without making a file beside it.
+pub(super) fn immutable_file(path: &Path) -> Result<Connection> {
+    let path = std::path::absolute(path).map_err(|err| failed(path, err))?;
+    let folder = path.parent().unwrap_or(&path);
     reading(&immutable_uri(&path), OpenFlags::SQLITE_OPEN_URI).map_err(|err| err.error(folder))
 }
 
@@ -229,7 +235,8 @@ fn copy(conn: &Connection, folder: &Path, format: u32) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn write_copy(conn: &Connection, path: &Path) -> std::result::Result<(), Stop> {
+/// Copies a database as it stands at one moment.
+pub(super) fn write_copy(conn: &Connection, path: &Path) -> std::result::Result<(), Stop> {
     let mut to = Connection::open(path)?;
     let backup = Backup::new(conn, &mut to)?;
     match backup.step(-1)? {

@@ -23,6 +23,7 @@ mod query;
 mod readers;
 mod record;
 mod schema;
+mod upkeep;
 mod writer;
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::fault::Stop;
 use self::folder::Lock;
 use self::readers::{Readers, Source};
+pub use self::upkeep::Checked;
 use self::writer::{Message, QUEUE, Txn, Writer};
 use crate::{Append, Appended, Epoch, Error, Keep, Pruned, Recorded, Result, Snapshot, Store};
 
@@ -152,6 +154,39 @@ impl Sqlite {
     /// [`Error::InUse`], and those of the disk.
     pub fn set_aside(folder: &Path, to: &Path) -> Result<()> {
         folder::set_aside(folder, to)
+    }
+
+    /// Looks through a whole state, whether or not a process writes it: every row against its sum and
+    /// shape. Blocks, for minutes where it is large.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sqlite::open_read_only`]; damage is no error here.
+    pub fn check(folder: &Path) -> Result<Checked> {
+        folder::refuse_network(folder)?;
+        upkeep::check(folder)
+    }
+
+    /// Copies a state as it stands to a new file, also while a process writes it, and looks through
+    /// the copy. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sqlite::open_read_only`], and of the disk the copy goes to. A file that stands at
+    /// `to` is never replaced.
+    pub fn back_up(folder: &Path, to: &Path) -> Result<Checked> {
+        folder::refuse_network(folder)?;
+        upkeep::back_up(folder, to)
+    }
+
+    /// Puts a copy in the place of a state that no process holds, and returns where the state is that
+    /// stood there. A copy that is damaged changes nothing. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`], [`Error::Absent`] without the copy, and those of the disk.
+    pub fn restore(folder: &Path, from: &Path) -> Result<(Checked, Option<PathBuf>)> {
+        upkeep::restore(folder, from)
     }
 
     /// Returns the state folder.

@@ -108,6 +108,16 @@ pub(super) fn latest(
     )
 }
 
+/// Reads outcomes in the order they were written.
+pub(super) fn outcomes_after(conn: &Connection, seq: i64, limit: usize) -> Result<Vec<OutcomeRow>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    outcomes(
+        conn,
+        "WHERE o.seq > ?1 ORDER BY o.seq LIMIT ?2",
+        (seq, limit),
+    )
+}
+
 /// Reads the newest dead letters, newest first. The kind stands in the text: a partial index
 /// does not serve a parameter.
 pub(super) fn dead_letters(conn: &Connection, limit: usize) -> Result<Vec<OutcomeRow>> {

@@ -1,0 +1,230 @@
+//! A state looked through, copied and put back: what a person does to it with no daemon's help.
+//!
+//! Invariant: a copy is a whole state of one moment, also of one that a process writes meanwhile, and
+//! a state that is replaced stands beside the one that took its place.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use slated_model::Offset;
+
+use super::fault::Stop;
+use super::folder::{self, DATABASE, Lock, failed};
+use super::{connect, query, readers, schema};
+use crate::{Error, Result};
+
+/// Rows looked at in one read.
+const PAGE: usize = 1000;
+/// How much damage is named.
+const NAMED: usize = 20;
+
+/// What a look through a state found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Events in the log.
+    pub events: u64,
+    /// Finished units of work.
+    pub outcomes: u64,
+    /// What is wrong, the first 20 of it.
+    pub damage: Vec<String>,
+    /// How much is wrong beyond that.
+    pub more: u64,
+}
+
+impl Checked {
+    /// Tells whether all is as it was written.
+    pub const fn is_sound(&self) -> bool {
+        self.damage.is_empty()
+    }
+    fn note(&mut self, what: impl Into<String>) {
+        let what = what.into();
+        // What a start reads stands in a table that is looked at, too.
+        if self.damage.contains(&what) {
+            return;
+        }
+        if self.damage.len() < NAMED {
+            self.damage.push(what);
+        } else {
+            self.more += 1;
+        }
+    }
+    fn note_stop(&mut self, stop: &Stop) {
+        match stop {
+            Stop::Damaged(what) => self.note(what.clone()),
+            Stop::Db(err) => self.note(err.to_string()),
+            Stop::Refused(err) => self.note(err.to_string()),
+        }
+    }
+}
+
+/// Looks through a state, whether or not a process writes it.
+pub(super) fn check(folder: &Path) -> Result<Checked> {
+    readers::visit(folder, look_through)
+}
+
+/// Copies a state to a file that is not there yet, readable by its owner alone; returns what a look
+/// through the copy found.
+pub(super) fn back_up(folder: &Path, to: &Path) -> Result<Checked> {
+    let half = beside(to, "half");
+    drop(create(&half).map_err(|err| failed(to, err))?);
+    let copied = readers::visit(folder, |conn| connect::write_copy(conn, &half))
+        .and_then(|()| settle(&half, to).map_err(|err| failed(to, err)));
+    if let Err(err) = copied {
+        // The half copy is in nobody's way; the error that made it matters more.
+        std::fs::remove_file(&half).ok();
+        return Err(err);
+    }
+    look_at_copy(to)
+}
+
+/// Puts a copy in the place of a state that no process holds. A state that stands there is renamed;
+/// returns to what.
+pub(super) fn restore(folder: &Path, from: &Path) -> Result<(Checked, Option<PathBuf>)> {
+    let checked = look_at_copy(from)?;
+    if !checked.is_sound() {
+        return Ok((checked, None));
+    }
+    folder::prepare(folder)?;
+    let lock = Lock::take(folder)?;
+    let half = folder.join(format!("{DATABASE}.half"));
+    let mut to = create(&half).map_err(|err| failed(folder, err))?;
+    let placed = File::open(from)
+        .and_then(|mut from| io::copy(&mut from, &mut to))
+        .and_then(|_| to.sync_all())
+        .and_then(|()| put_in_place(folder, &half));
+    drop(lock);
+    match placed {
+        Ok(aside) => Ok((checked, aside)),
+        Err(err) => {
+            std::fs::remove_file(&half).ok();
+            Err(failed(folder, err))
+        }
+    }
+}
+
+/// Renames what stands there, with what its write-ahead log still holds, and the copy to its name.
+fn put_in_place(folder: &Path, half: &Path) -> io::Result<Option<PathBuf>> {
+    let database = folder.join(DATABASE);
+    let mut aside = None;
+    if database.exists() {
+        let free = (1..).map(|n| folder.join(format!("{DATABASE}.replaced-{n}")));
+        let to = free.into_iter().find(|path| !path.exists());
+        let to = to.unwrap_or_else(|| folder.join(format!("{DATABASE}.replaced")));
+        // The log first: a state without its log is an older one, and would be taken for the newest.
+        for part in ["-wal", "-shm", ""] {
+            let name = |path: &Path| PathBuf::from(format!("{}{part}", path.display()));
+            match std::fs::rename(name(&database), name(&to)) {
+                Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+                _ => {}
+            }
+        }
+        aside = Some(to);
+    }
+    std::fs::rename(half, &database)?;
+    File::open(folder)?.sync_all()?;
+    Ok(aside)
+}
+
+fn look_at_copy(path: &Path) -> Result<Checked> {
+    if !path.exists() {
+        return Err(Error::Absent {
+            folder: path.to_owned(),
+        });
+    }
+    let conn = connect::immutable_file(path)?;
+    connect::readable(&conn, path, schema::MIGRATIONS.len())?;
+    look_through(&conn).map_err(|stop| stop.error(path))
+}
+
+/// Makes a file that only its owner can read; one that stands is an error.
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Gives a finished copy its name, for good; never another's.
+fn settle(half: &Path, to: &Path) -> io::Result<()> {
+    File::open(half)?.sync_all()?;
+    // A link fails where something stands, a rename would replace it.
+    std::fs::hard_link(half, to)?;
+    std::fs::remove_file(half)?;
+    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()
+}
+
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(what);
+    name.into()
+}
+
+fn look_through(conn: &Connection) -> std::result::Result<Checked, Stop> {
+    let mut checked = Checked::default();
+    let mut statement = conn.prepare("PRAGMA integrity_check(100)")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let what: String = row.get(0)?;
+        if what != "ok" {
+            checked.note(what);
+        }
+    }
+    if let Err(stop) = query::snapshot(conn) {
+        checked.note_stop(&stop);
+    }
+    look_at_events(conn, &mut checked)?;
+    look_at_outcomes(conn, &mut checked)?;
+    Ok(checked)
+}
+
+fn look_at_events(conn: &Connection, checked: &mut Checked) -> std::result::Result<(), Stop> {
+    let mut offsets =
+        conn.prepare("SELECT offset FROM event WHERE offset > ?1 ORDER BY offset LIMIT ?2")?;
+    let mut after = Offset(0);
+    loop {
+        let page = offsets
+            .query_map((after.0.cast_signed(), PAGE.cast_signed()), |row| {
+                row.get(0)
+            })?
+            .collect::<rusqlite::Result<Vec<i64>>>()?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        checked.events += page.len() as u64;
+        if query::rows(conn, after, PAGE).is_err() {
+            for offset in &page {
+                let before = Offset(offset.unsigned_abs().saturating_sub(1));
+                if let Err(stop) = query::rows(conn, before, 1) {
+                    checked.note_stop(&stop);
+                }
+            }
+        }
+        after = Offset(last.unsigned_abs());
+    }
+}
+
+fn look_at_outcomes(conn: &Connection, checked: &mut Checked) -> std::result::Result<(), Stop> {
+    let mut numbers =
+        conn.prepare("SELECT seq FROM outcome WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+    let mut after = 0;
+    loop {
+        let page = numbers
+            .query_map((after, PAGE.cast_signed()), |row| row.get(0))?
+            .collect::<rusqlite::Result<Vec<i64>>>()?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        checked.outcomes += page.len() as u64;
+        if query::outcomes_after(conn, after, PAGE).is_err() {
+            for number in &page {
+                if let Err(stop) = query::outcomes_after(conn, number - 1, 1) {
+                    checked.note_stop(&stop);
+                }
+            }
+        }
+        after = *last;
+    }
+}
