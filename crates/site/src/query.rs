@@ -41,13 +41,15 @@ pub enum Query {
     },
     /// The rows with these ids, as far as they exist, in ascending order.
     Ids(Vec<EventId>),
+    /// The row with the lowest id of those made after a moment, as api3 writes dates.
+    FirstAfter(String),
 }
 
 impl Query {
     /// Tells whether no row can answer it.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
-            Self::Newest => false,
+            Self::Newest | Self::FirstAfter(_) => false,
             Self::Ranges {
                 ranges, ids, limit, ..
             } => (ranges.is_empty() && ids.is_empty()) || *limit == 0,
@@ -57,7 +59,7 @@ impl Query {
     /// Tells whether an answer may hold a row with this id.
     pub(crate) fn asks_for(&self, id: EventId) -> bool {
         match self {
-            Self::Newest => true,
+            Self::Newest | Self::FirstAfter(_) => true,
             Self::Ids(ids) => ids.contains(&id),
             Self::Ranges {
                 least, ranges, ids, ..
@@ -72,7 +74,7 @@ impl Query {
     /// Returns how many rows an answer holds at most.
     pub(crate) fn limit(&self) -> usize {
         match self {
-            Self::Newest => 1,
+            Self::Newest | Self::FirstAfter(_) => 1,
             Self::Ranges { limit, .. } => *limit,
             Self::Ids(ids) => ids.len(),
         }
@@ -80,7 +82,7 @@ impl Query {
     /// Returns the lowest id an answer may hold.
     pub(crate) fn least(&self) -> EventId {
         match self {
-            Self::Newest => EventId(1),
+            Self::Newest | Self::FirstAfter(_) => EventId(1),
             Self::Ranges { least, .. } => *least,
             Self::Ids(ids) => ids.iter().min().copied().unwrap_or_default(),
         }
@@ -93,6 +95,9 @@ impl Query {
     fn conditions(&self) -> Vec<Value> {
         match self {
             Self::Newest => Vec::new(),
+            Self::FirstAfter(moment) => {
+                vec![json!({"path": "created_at", "relation": "greater_than", "values": [moment]})]
+            }
             Self::Ids(ids) => one_of(ids).into_iter().collect(),
             Self::Ranges {
                 least, ranges, ids, ..

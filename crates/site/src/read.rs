@@ -8,7 +8,7 @@ use slated_model::{Event, EventId};
 
 use crate::client::{Answer, too_long};
 use crate::page::{self, Fault};
-use crate::query::FIELDS;
+use crate::query::{FIELDS, HEAD};
 use crate::{Client, Error, Query};
 
 /// How many ids are asked for by name in one request; the official client's page.
@@ -95,6 +95,16 @@ impl Client {
     /// Reads the row with the highest id; none if the log is empty.
     pub async fn newest(&self) -> Result<Option<Event>, Error> {
         Ok(self.read(&Query::Newest).await?.events.pop())
+    }
+
+    /// Returns the lowest id of the events made after a moment (`YYYY-MM-DDThh:mm:ssZ`); none if
+    /// nothing was.
+    pub async fn first_after(&self, moment: &str) -> Result<Option<EventId>, Error> {
+        let query = Query::FirstAfter(moment.to_owned());
+        match self.rows(&query, &HEAD, &mut Tally::default()).await? {
+            Ok(rows) => Ok(rows.first().map(|event| event.id)),
+            Err((fault, _)) => Err(self.fault(fault)),
+        }
     }
 
     /// Asks for a page at once, and in pieces if it cannot be parsed.

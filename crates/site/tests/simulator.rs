@@ -5,7 +5,7 @@ mod against_the_simulator {
     use std::time::Duration;
 
     use slated_model::EventId;
-    use slated_sim::{Corruption, Effect, Fault, SCRIPTS, Server, Site, SiteOptions};
+    use slated_sim::{Corruption, Effect, EventRow, Fault, SCRIPTS, Server, Site, SiteOptions};
     use slated_site::{Client, Page, Query, Settings};
 
     struct World {
@@ -44,6 +44,28 @@ mod against_the_simulator {
     }
     fn ids(page: &Page) -> Vec<u64> {
         page.events.iter().map(|event| event.id.0).collect()
+    }
+
+    #[tokio::test]
+    async fn a_moment_is_an_event() {
+        let world = world(3).await;
+        let at = |hour: u64| format!("2031-05-04T{hour:02}:00:00Z");
+        let ids = [9, 10, 10, 12].map(|hour| {
+            world.site.log_event(EventRow {
+                event_type: "A".into(),
+                created_at: at(hour).into(),
+                ..EventRow::default()
+            })
+        });
+        for (moment, first) in [
+            (at(9), Some(ids[1])),
+            ("2031-05-04T09:59:59Z".to_owned(), Some(ids[1])),
+            (at(10), Some(ids[3])),
+            (at(12), None),
+        ] {
+            let found = world.client.first_after(&moment).await.unwrap();
+            assert_eq!(found, first.map(EventId), "{moment}");
+        }
     }
 
     #[tokio::test]

@@ -20,6 +20,13 @@ pub(crate) enum Message {
     SiteRead { asked_at: Mono, head: EventId },
     /// The site could not be read.
     SiteDown,
+    /// Which event of the site a new plugin begins with; none: nothing happened in that time.
+    Since {
+        place: Place,
+        seen_at: Mono,
+        now: Start,
+        first: Result<Option<EventId>, String>,
+    },
     /// Rows that lanes asked for.
     Rows {
         after: Offset,
@@ -81,6 +88,15 @@ pub(crate) struct Roll {
 
 /// Where a question about one plugin is answered.
 pub(crate) type Reply = oneshot::Sender<Result<PluginDetail, Refusal>>;
+
+/// What "from now on" is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    /// The highest id the site is known to have.
+    pub(crate) head: EventId,
+    /// The log's end.
+    pub(crate) end: Offset,
+}
 
 /// What a person can do to a plugin.
 #[derive(Clone, Copy, Debug)]

@@ -23,6 +23,7 @@ mod pages;
 mod plugin;
 mod retention;
 mod show;
+mod since;
 mod tail;
 mod workers;
 
@@ -33,7 +34,7 @@ pub(crate) use message::LetterWish;
 use std::path::Path;
 use std::sync::Arc;
 
-use slated_config::{Config, Diagnostics, NewPlugins, Origin, Secrets};
+use slated_config::{Config, Diagnostics, Origin, Secrets};
 use slated_core::begin::Asked;
 use slated_core::follow::Pace;
 use slated_host::{Stale, WorkerCode};
@@ -53,6 +54,7 @@ use desk::Desk;
 use dispatch::{Dispatcher, Feeds};
 use intake::{Intake, IntakeStatus};
 use retention::Retention;
+use since::Since;
 use workers::Workers;
 
 /// Messages that may wait for the dispatcher; beyond, the intake waits.
@@ -87,7 +89,7 @@ impl Daemon {
         for warning in &warnings.0 {
             tracing::warn!("{warning}");
         }
-        let begin = Begin::look(&config, &known, asked)?;
+        let mut begin = Begin::look(&config, &known, asked)?;
         let url = config.site.url.identity();
         let folder = config.state.folder.clone();
         if let Err(refusal) = begin.refuse_early().await {
@@ -96,6 +98,10 @@ impl Daemon {
             return Err(refusal);
         }
         let (python, named) = interpreters::find(&config, &known, python).await?;
+        let since = Since::of(&config, &client);
+        if let Some(since) = &since {
+            begin.resolve(since).await?;
+        }
         let Begun {
             store,
             snapshot,
@@ -172,8 +178,14 @@ impl Daemon {
         });
 
         let workers = Workers::new(config, secrets, code, python, named, report);
-        let dispatcher =
-            Dispatcher::new(clock, store.clone(), &snapshot, workers, messages, teller);
+        let dispatcher = Dispatcher::new(
+            clock,
+            store.clone(),
+            &snapshot,
+            (workers, since),
+            messages,
+            teller,
+        );
         let dispatch = dispatcher.run(
             Feeds {
                 messages: inbox,
@@ -236,12 +248,6 @@ pub(crate) struct Checked {
 
 /// Refuses what cannot work, before anything is opened.
 pub(crate) fn check(config: &Config, secrets: &Secrets) -> Result<Checked, CommandError> {
-    if let NewPlugins::Ago(_) = config.state.new_plugins {
-        return Err(CommandError::configuration(
-            "`state.new_plugins = \"ago:…\"` is not in this version",
-        )
-        .hint("use \"now\", or \"id:N\" with the first event id that is wanted"));
-    }
     checks::plugin_folders(config)?;
     let known = folders::present(&config.plugins.folders);
     let warnings = config.check_names(&known)?;

@@ -36,6 +36,8 @@ pub(crate) struct Plugin {
     pub(crate) workers: BTreeMap<Generation, Worker>,
     /// The process that gets the frames.
     pub(crate) used: Option<Generation>,
+    /// The site is being asked for the event it begins with.
+    pub(crate) asks_since: bool,
     /// A changed or touched file ends a hold when the new process takes over.
     pub(crate) resume_on_use: bool,
     /// It registers nothing: a module that others import, and no plugin.
@@ -129,6 +131,7 @@ impl Plugin {
             seen_at: now,
             workers: BTreeMap::new(),
             used: None,
+            asks_since: false,
             resume_on_use: false,
             helper: false,
             known: false,

@@ -13,10 +13,9 @@ use slated_host::{
     CallLimits, Environment, Handle, Interpreter, Launch, Report, SendError, Spawn, SpawnError,
     WorkerCode, WorkerId,
 };
-use slated_model::{Body, EventId, Failure, FailureKind, LaneRow, Offset, PluginId};
+use slated_model::{Body, EventId, Failure, FailureKind, PluginId};
 use tokio::sync::mpsc;
 
-use super::begin::lane_from;
 use super::folders::file_of;
 use super::interpreters;
 use super::plugin::{Broken, Plugin, Worker};
@@ -119,18 +118,6 @@ impl Workers {
         )
     }
 
-    /// Returns the lane of a plugin that has none on record (ARCHITECTURE.md, "Where a lane starts").
-    pub(crate) fn first_lane(&self, plugin: &PluginId, end: Offset, head: EventId) -> LaneRow {
-        match self.config.state.new_plugins {
-            NewPlugins::Id(id) => lane_from(plugin.clone(), id, end),
-            NewPlugins::Now | NewPlugins::Ago(_) => LaneRow {
-                floor: Some(head),
-                in_line_from: end,
-                ..LaneRow::new(plugin.clone(), end)
-            },
-        }
-    }
-
     /// Returns how plugins heed each other.
     pub(crate) fn rules(&self) -> Rules {
         let plugins = &self.config.plugins;
@@ -148,9 +135,12 @@ impl Workers {
         }
     }
 
-    /// Tells whether that lane is the same whatever the site says: its start is configured.
-    pub(crate) const fn starts_by_id(&self) -> bool {
-        matches!(self.config.state.new_plugins, NewPlugins::Id(_))
+    /// Returns the event with which new plugins start, if the configuration names one.
+    pub(crate) const fn first_id(&self) -> Option<EventId> {
+        match self.config.state.new_plugins {
+            NewPlugins::Id(id) => Some(id),
+            NewPlugins::Now | NewPlugins::Ago(_) => None,
+        }
     }
 
     /// Begins to start a process of a plugin. The id is used up either way.

@@ -191,6 +191,8 @@ pub(crate) enum Fact {
     PluginPrinted { plugin: PluginId, line: String },
     /// Lanes were given their place.
     PluginPlaced { plugin: PluginId, after: EventId },
+    /// The site did not say where a new plugin begins; it is asked again.
+    PlaceUnknown { plugin: PluginId, error: String },
     /// The daemon is stopping.
     Stopping { busy: usize },
     /// Dead letters were discarded: they are too old, or too many.
@@ -276,6 +278,7 @@ impl Fact {
             | Self::SiteFailed { refused: true, .. } => record::ERROR,
             Self::SiteFailed { .. }
             | Self::PluginUnlucky { .. }
+            | Self::PlaceUnknown { .. }
             | Self::ProcessRefused { .. }
             | Self::NotPreloaded { .. }
             | Self::FolderUnreadable { .. }
@@ -369,6 +372,7 @@ impl Fact {
             Self::PluginReady { plugin, .. }
             | Self::PluginBroken { plugin, .. }
             | Self::PluginUnlucky { plugin, .. }
+            | Self::PlaceUnknown { plugin, .. }
             | Self::ProcessRefused { plugin, .. }
             | Self::NotPreloaded { plugin, .. }
             | Self::PluginUnstartable { plugin, .. }

@@ -335,11 +335,12 @@ impl fmt::Display for Fact {
             } => write!(f, "{logger}: {message}"),
             Self::PluginPrinted { plugin, line } => write!(f, "{plugin} printed: {line}"),
             Self::PluginPlaced { plugin, after } => {
-                write!(
-                    f,
-                    "{plugin}: new; gets what is seen from now on (after event {after})."
-                )
+                write!(f, "{plugin}: new; gets what comes after event {after}.")
             }
+            Self::PlaceUnknown { plugin, error } => write!(
+                f,
+                "{plugin}: the site did not say which event it begins with, and is asked again: {error}"
+            ),
             Self::Stopping { busy: 0 } => f.write_str("Stopping."),
             Self::Stopping { busy } => {
                 write!(f, "Stopping; {busy} callback(s) in flight may finish.")

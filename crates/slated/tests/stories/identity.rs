@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
-use slated_sim::{Effect, EventRow, Fault, On};
+use slated_sim::{Clock, Effect, EventRow, Fault, On};
 use slated_testkit::World;
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
@@ -206,4 +206,99 @@ async fn only_an_event_that_is_truly_too_large_is_not_handed_over() -> Result<()
     let verdict = world.verdict().await?;
     assert_eq!(verdict.parked, 1, "{verdict}");
     verdict.kept(600)
+}
+
+/// Makes a world whose site has nothing but old rows.
+async fn old_site(
+    change: impl FnOnce(slated_testkit::Builder) -> slated_testkit::Builder,
+) -> Result<(World, Clock)> {
+    let age = Duration::from_hours(1000);
+    let clock = Clock::manual(jiff::Timestamp::now() - age);
+    let world = World::builder(SLATED).site(|options| options.clock = clock.clone());
+    let world = change(world).prepare().await?;
+    clock.advance(age);
+    Ok((world, clock))
+}
+
+/// Makes events so many hours ago; returns their ids.
+fn ago(world: &World, hours: &[i64]) -> Vec<u64> {
+    let made = |hours: &i64| {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(*hours);
+        world.site().log_event(EventRow {
+            event_type: json!(WANTED),
+            created_at: json!(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            ..EventRow::default()
+        })
+    };
+    hours.iter().map(made).collect()
+}
+
+/// New plugins begin a time ago, by the site's own dates; which event that is, is found out once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_plugin_begins_a_time_ago() -> Result<()> {
+    let (mut world, clock) = old_site(|world| {
+        world
+            .plugin(Plugin::journal("quick").callback(callback()))
+            .setting("state", "new_plugins", "\"ago:4h\"")
+    })
+    .await?;
+    // The lowest id counts, not the oldest date behind it.
+    let ids = ago(&world, &[9, 5, 3, 5, 1]);
+    clock.advance(Duration::from_secs(1));
+    world.starts_after("quick", ids[1], &[]);
+    let down = Fault::new(Effect::Status { code: 503 });
+    world.site().add_fault(down.on(On::Everything));
+    let refused = world.ask("run", &[]).await.err().context("no site")?;
+    let refused = refused.to_string();
+    assert!(refused.contains("exit status: 4"), "{refused}");
+    assert!(refused.contains("asks the site once"), "{refused}");
+    world.site().clear_faults();
+
+    world.restart()?;
+    begins(&mut world, "quick", ids[4], 1).await?;
+    assert!(world.terminate().await?.success());
+    world.restart()?;
+    // One that comes later is asked for by itself, and gets it from the log.
+    world.install(Plugin::journal("later").callback(callback()))?;
+    world.starts_after("later", ids[1], &[]);
+    begins(&mut world, "later", ids[4], 1).await?;
+    world.caught_up(LIMIT).await?;
+    for plugin in ["quick", "later"] {
+        let runs = ids.iter().map(|id| begun(&world, plugin, *id));
+        assert_eq!(
+            runs.collect::<Result<Vec<_>>>()?,
+            [0, 0, 1, 1, 1],
+            "{plugin}"
+        );
+    }
+    world.verdict().await?.kept(6)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_without_a_position_begins_a_time_ago_beside_those_that_have_one() -> Result<()> {
+    let (mut world, clock) = old_site(|world| {
+        world
+            .conf(|conf| {
+                conf.set("slated", "new_plugins", "ago:4h");
+            })
+            .plugin(Plugin::journal("fresh").callback(callback()))
+            .plugin(Plugin::journal("known").callback(callback()))
+    })
+    .await?;
+    let ids = ago(&world, &[9, 5, 3, 1]);
+    clock.advance(Duration::from_secs(1));
+    let state = format!("{{plugins: {{'known': ({}, {{}})}}}}", ids[2]);
+    world.write_id_file(&state, 2)?;
+    world.starts_after("known", ids[2], &[]);
+    world.starts_after("fresh", ids[1], &[]);
+    // What a start would come to is told without the site.
+    let check = world.ask("check", &[]).await?;
+    assert!(check.contains("new: ago:14400s"), "{check}");
+    world.restart()?;
+    begins(&mut world, "fresh", ids[3], 1).await?;
+    begins(&mut world, "known", ids[3], 1).await?;
+    world.caught_up(LIMIT).await?;
+    assert_eq!(begun(&world, "fresh", ids[2])?, 1);
+    assert_eq!(begun(&world, "known", ids[2])?, 0);
+    world.verdict().await?.kept(3)
 }

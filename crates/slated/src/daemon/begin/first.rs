@@ -1,8 +1,7 @@
 //! What a first start puts on record, and says.
 
-use slated_config::NewPlugins;
 use slated_core::begin::{self, At, Chosen, Line, Why, With};
-use slated_model::{Beginning, Change, EventId, LaneRow, Offset, PluginId};
+use slated_model::{Beginning, Change, EventId, LaneRow, Offset, PluginId, Start};
 
 use super::Begin;
 
@@ -22,11 +21,7 @@ impl Begin<'_> {
         let file = self.file.as_ref();
         let (start, lanes, told, lines) = match with {
             With::Import(old) => {
-                let new = match self.config.state.new_plugins {
-                    NewPlugins::Id(id) => begin::NewPlugins::Id(id),
-                    NewPlugins::Now | NewPlugins::Ago(_) => begin::NewPlugins::Now,
-                };
-                let import = begin::import(old, &self.present, new);
+                let import = begin::import(old, &self.present, self.new_plugins());
                 let path = file.map(|f| f.path.display().to_string());
                 let told = format!(
                     "The state of the Python daemon is taken over from {}.",
@@ -62,7 +57,9 @@ impl Begin<'_> {
             }
             With::Nothing => {
                 let told = "There is no state yet.".into();
-                (None, Vec::new(), told, self.all(&At::New, &Why::NoState))
+                // What the clock said is on record before anything is read.
+                let start = self.since.map(Start::FromId);
+                (start, Vec::new(), told, self.all(&At::New, &Why::NoState))
             }
         };
         First {

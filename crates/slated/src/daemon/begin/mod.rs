@@ -16,13 +16,14 @@ use std::path::{Path, PathBuf};
 
 use slated_config::{Config, NewPlugins};
 use slated_core::begin::{self, Asked, Ours, Present, Verdict};
-use slated_model::{Beginning, Change, PluginId, Start};
+use slated_model::{Beginning, Change, EventId, PluginId, Start};
 use slated_store::{Error, Options, Snapshot, Sqlite, Store};
 
 use self::file::IdFile;
 use self::first::First;
 pub(crate) use self::first::lane_from;
 use super::folders;
+use super::since::Since;
 use crate::error::CommandError;
 
 /// What a start has to go by.
@@ -31,6 +32,8 @@ pub(crate) struct Begin<'a> {
     asked: Asked,
     present: Vec<Present>,
     file: Option<IdFile>,
+    /// Where plugins without a position begin, if the site had to be asked for it.
+    since: Option<EventId>,
 }
 
 /// A state that can be worked with.
@@ -68,7 +71,31 @@ impl<'a> Begin<'a> {
             asked,
             present: present.collect(),
             file: id_file.map(IdFile::read).transpose()?.flatten(),
+            since: None,
         })
+    }
+
+    /// Asks the site which event a first start begins with, where the configuration names a time.
+    /// Nothing is on record yet, so the site must answer.
+    pub(crate) async fn resolve(&mut self, since: &Since) -> Result<(), CommandError> {
+        // Older, or damaged: not a first start.
+        let Ok(state) = self.visit().await else {
+            return Ok(());
+        };
+        let read = |(snapshot, _): &(Snapshot, Sqlite)| {
+            let begun = snapshot.beginning.as_ref();
+            snapshot.ledger.is_some() || begun.is_some_and(|b| b.start.is_some())
+        };
+        let anew = matches!(self.plan(state.as_ref()).await?, Plan::Anew { .. });
+        if !anew && state.as_ref().is_some_and(read) {
+            return Ok(());
+        }
+        self.since = since.first().await.map_err(|error| {
+            CommandError::site(&error).hint(error.hint()).hint(
+                "a first start with `new_plugins = \"ago:…\"` asks the site once where that is",
+            )
+        })?;
+        Ok(())
     }
 
     /// Refuses what a look at the state shows to be refused. Writes nothing, and needs no lock.
@@ -183,9 +210,17 @@ impl<'a> Begin<'a> {
 
     /// Returns where the configuration has the site read from.
     const fn configured(&self) -> Start {
-        match self.config.state.new_plugins {
-            NewPlugins::Id(id) => Start::FromId(id),
-            NewPlugins::Now | NewPlugins::Ago(_) => Start::Latest,
+        match self.new_plugins() {
+            begin::NewPlugins::Id(id) => Start::FromId(id),
+            begin::NewPlugins::Now => Start::Latest,
+        }
+    }
+
+    /// Returns where plugins without a position begin, as far as that is known.
+    const fn new_plugins(&self) -> begin::NewPlugins {
+        match (self.config.state.new_plugins, self.since) {
+            (NewPlugins::Id(id), _) | (NewPlugins::Ago(_), Some(id)) => begin::NewPlugins::Id(id),
+            (NewPlugins::Now | NewPlugins::Ago(_), _) => begin::NewPlugins::Now,
         }
     }
 

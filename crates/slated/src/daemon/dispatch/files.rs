@@ -1,7 +1,7 @@
 //! The dispatcher and the plugins' files: what appeared, changed, moved or is gone.
 
 use slated_core::{lane, life, resume};
-use slated_model::{Change, Discard, EventId, LaneRow, Outcome, OutcomeRow, PluginId};
+use slated_model::{Change, Discard, LaneRow, Outcome, OutcomeRow, PluginId};
 
 use super::Dispatcher;
 use crate::clock::{seed, wall_ms};
@@ -226,9 +226,11 @@ impl Dispatcher {
                 plugin.known = true;
             }
             self.open_lane(place, row, attempts, &ahead);
-        } else if plugin.lane.is_none() && self.workers.starts_by_id() {
+        } else if plugin.lane.is_none()
+            && let Some(id) = self.workers.first_id()
+        {
             // No look at the site is waited for, which could be one tick away.
-            self.place_new(place, EventId(0));
+            self.place_at(place, id);
         }
         if self.plugins[place].known {
             self.amend(place, |row| row.gone = false);

@@ -10,8 +10,10 @@ use slated_model::{Attempt, Change, EventId, Failure, LaneRow, Offset, OutcomeRo
 
 use super::Dispatcher;
 use crate::clock::{seed, wall_ms};
+use crate::daemon::begin::lane_from;
 use crate::daemon::journal::Place;
-use crate::daemon::message::Message;
+use crate::daemon::message::{Message, Start};
+use crate::daemon::since::Since;
 use crate::daemon::workers::{self, Unsent};
 use crate::tell::Fact;
 
@@ -23,18 +25,88 @@ impl Dispatcher {
         for place in 0..self.plugins.len() {
             let plugin = &self.plugins[place];
             if plugin.lane.is_none() && !plugin.helper && asked_at >= plugin.seen_at {
-                self.place_new(place, head);
+                let now = Start {
+                    head,
+                    end: self.tail.end(),
+                };
+                match &self.since {
+                    Some(since) => self.ask_since(place, since.clone(), now),
+                    None => self.place_now(place, now),
+                }
             }
         }
         self.all_lanes(&lane::Input::SiteRead);
         self.pages.rest(self.clock.now());
     }
 
-    /// Gives a new plugin its place: what is seen from now on (ARCHITECTURE.md, "Where a lane starts").
-    pub(super) fn place_new(&mut self, place: Place, head: EventId) {
+    /// Asks the site which event a new plugin begins with, where that is a time ago.
+    fn ask_since(&mut self, place: Place, since: Since, now: Start) {
         let plugin = &mut self.plugins[place];
-        let end = self.tail.end();
-        let mut row = self.workers.first_lane(&plugin.id, end, head);
+        if std::mem::replace(&mut plugin.asks_since, true) {
+            return;
+        }
+        let (seen_at, back) = (plugin.seen_at, self.back.clone());
+        tokio::spawn(async move {
+            let first = since.first().await;
+            let first = first.map_err(|error| format!("{error} ({})", error.hint()));
+            let message = Message::Since {
+                place,
+                seen_at,
+                now,
+                first,
+            };
+            back.send(message).await.unwrap_or_default();
+        });
+    }
+
+    /// Gives a new plugin the place that the site told, if it is still the same plugin.
+    pub(super) fn since(
+        &mut self,
+        place: Place,
+        seen_at: Mono,
+        now: Start,
+        first: Result<Option<EventId>, String>,
+    ) {
+        let plugin = &mut self.plugins[place];
+        plugin.asks_since = false;
+        if plugin.lane.is_some() || plugin.helper || plugin.seen_at != seen_at {
+            return;
+        }
+        match first {
+            Ok(Some(id)) => self.place_at(place, id),
+            // Nothing happened since: as if it began now.
+            Ok(None) => self.place_now(place, now),
+            // The next good read of the site asks again.
+            Err(error) => {
+                let known = plugin.last_error.as_ref().is_some_and(|e| e.error == error);
+                if !known {
+                    plugin.note_error(None, None, error.clone());
+                    let plugin = plugin.id.clone();
+                    self.teller.tell(Fact::PlaceUnknown { plugin, error });
+                }
+            }
+        }
+    }
+
+    /// Lets a new plugin begin with an event, as far back as the log reaches.
+    pub(super) fn place_at(&mut self, place: Place, id: EventId) {
+        let plugin = self.plugins[place].id.clone();
+        self.place_new(place, lane_from(plugin, id, self.tail.end()));
+    }
+
+    /// Lets a new plugin begin with what is seen from now on.
+    fn place_now(&mut self, place: Place, now: Start) {
+        let row = LaneRow {
+            floor: Some(now.head),
+            in_line_from: now.end,
+            ..LaneRow::new(self.plugins[place].id.clone(), now.end)
+        };
+        self.place_new(place, row);
+    }
+
+    /// Gives a new plugin its place (ARCHITECTURE.md, "Where a lane starts").
+    fn place_new(&mut self, place: Place, mut row: LaneRow) {
+        let plugin = &mut self.plugins[place];
         let used = plugin.used.and_then(|g| plugin.workers.get(&g));
         let text = used.map(|w| w.text.clone()).unwrap_or_default();
         (row.content, row.mtime_ns) = (text.sha256, text.mtime_ns);

@@ -34,6 +34,7 @@ use crate::daemon::journal::{Journal, Place};
 use crate::daemon::message::Message;
 use crate::daemon::pages::Pages;
 use crate::daemon::plugin::Plugin;
+use crate::daemon::since::Since;
 use crate::daemon::tail::Tail;
 use crate::daemon::workers::Workers;
 use crate::tell::{Fact, Teller};
@@ -60,6 +61,8 @@ pub(crate) struct Dispatcher {
     store: Arc<dyn Store>,
     teller: Teller,
     workers: Workers,
+    /// What asks where new plugins begin, if that is a time ago.
+    since: Option<Since>,
     back: mpsc::Sender<Message>,
     plugins: Vec<Plugin>,
     /// Their places in the documented order.
@@ -108,7 +111,7 @@ impl Dispatcher {
         clock: Clock,
         store: Arc<dyn Store>,
         snapshot: &Snapshot,
-        workers: Workers,
+        (workers, since): (Workers, Option<Since>),
         back: mpsc::Sender<Message>,
         teller: Teller,
     ) -> Self {
@@ -135,6 +138,7 @@ impl Dispatcher {
             store,
             teller,
             workers,
+            since,
             back,
             plugins: Vec::new(),
             order: Vec::new(),
@@ -202,6 +206,12 @@ impl Dispatcher {
             }
             Message::SiteRead { asked_at, head } => self.site_read(asked_at, head),
             Message::SiteDown => self.site.down = true,
+            Message::Since {
+                place,
+                seen_at,
+                now,
+                first,
+            } => self.since(place, seen_at, now, first),
             Message::Rows { after, rows } => self.rows(after, rows?),
             Message::Recalled { place, event, row } => {
                 self.feed(place, lane::Input::Recalled { event, row: row? });
