@@ -54,12 +54,16 @@ pub trait Store: Send + Sync + 'static {
         plugin: Option<PluginId>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>>;
-    /// Lets old rows go that nobody needs, with what is on record of them, and old dead letters;
-    /// looks at `keep.rows` rows at most.
+    /// Lets old rows go that nobody needs, with what is on record of them; looks at `keep.rows` rows
+    /// at most.
     ///
     /// A row stays that a lane has not passed whose plugin is not gone, that has an open attempt or a
-    /// dead letter, or that is the newest. What becomes too old as a dead letter is discarded.
+    /// dead letter, or that is the newest. And so does the row with the highest id among those that
+    /// would go: [`Store::highest`] tells by it what a lane has passed.
     fn prune(&self, keep: Keep) -> BoxFuture<'_, Result<Pruned>>;
+    /// Discards dead letters that are too old, or too many of a plugin: then the oldest. Returns how
+    /// many.
+    fn expire(&self, keep: KeepLetters) -> BoxFuture<'_, Result<u64>>;
     /// Returns up to `limit` newest dead letters of all plugins, newest first.
     fn dead_letters(&self, limit: usize) -> BoxFuture<'_, Result<Vec<OutcomeRow>>>;
 }
@@ -119,10 +123,17 @@ pub struct Keep {
     pub since: String,
     /// How many rows are looked at, from the oldest.
     pub rows: u64,
-    /// Dead letters of a plugin at most.
-    pub letters: u64,
-    /// Dead letters since this moment, in milliseconds since 1970.
-    pub letters_since_ms: i64,
+    /// Rows after this offset, which a plugin needs: what is on record of it may be older.
+    pub needed: Option<(Offset, PluginId)>,
+}
+
+/// How many dead letters are kept, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepLetters {
+    /// Of a plugin at most.
+    pub each: u64,
+    /// Since this moment, in milliseconds since 1970.
+    pub since_ms: i64,
 }
 
 /// What retention let go.
@@ -130,14 +141,14 @@ pub struct Keep {
 pub struct Pruned {
     /// Rows of the log.
     pub events: u64,
-    /// Dead letters that were discarded.
-    pub letters: u64,
     /// The offset before the first row that is left.
     pub start: Offset,
     /// The plugin without which more rows would have gone.
     pub held_back_by: Option<PluginId>,
     /// Whether there is more to let go at once.
     pub more: bool,
+    /// Bytes in use, without the room that is free to be used again.
+    pub bytes: u64,
 }
 
 /// What happened to a batch of changes.

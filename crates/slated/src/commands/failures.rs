@@ -4,10 +4,11 @@ use clap::Subcommand;
 use owo_colors::OwoColorize as _;
 use serde_json::json;
 use slated_config::Config;
+use slated_model::OutcomeRow;
 use slated_store::{Options, Sqlite, Store as _};
 
 use super::common::{ConfigArgs, ago, ask};
-use crate::daemon::LetterWish;
+use crate::daemon::{LetterWish, takes_letters};
 use crate::error::CommandError;
 use crate::out;
 use crate::view::{self, FailuresView, GroupView, LetterView, Pick, Which, WishView};
@@ -256,8 +257,8 @@ fn say(told: WishView, wish: &LetterWish) {
     }
     if told.impossible > 0 {
         out::talk(format!(
-            "{} cannot be tried again: the plugin no longer registers the callback, or nobody can \
-             read the row. `slated failures discard` takes them off the list.",
+            "{} cannot be tried again: the plugin is gone, was moved or no longer registers the \
+             callback, or nobody can read the row. `slated failures discard` takes them off the list.",
             told.impossible
         ));
     }
@@ -280,8 +281,14 @@ async fn on_record(
 
 async fn change(store: &Sqlite, pick: &Pick, wish: &LetterWish) -> Result<WishView, CommandError> {
     let letters = pick.placed(store).await?;
+    let lanes = store.snapshot().await?.lanes;
+    let possible = |letter: &OutcomeRow| {
+        let row = lanes.iter().find(|lane| lane.plugin == letter.plugin);
+        !matches!(wish, LetterWish::Retry) || takes_letters(row)
+    };
     let changes: Vec<_> = letters
         .iter()
+        .filter(|(letter, _)| possible(letter))
         .filter_map(|(letter, place)| wish.change(letter, *place))
         .collect();
     let (done, impossible) = (changes.len(), letters.len() - changes.len());

@@ -42,8 +42,8 @@ pub(crate) enum Message {
     Recorded(Result<Recorded, slated_store::Error>),
     /// The plugins' files changed.
     Files(Vec<FileChange>),
-    /// Retention let rows go; the log starts after this offset now.
-    Pruned { start: Offset },
+    /// Retention has let rows go: the log starts after this offset; or it failed, and nothing changed.
+    Pruned { start: Option<Offset> },
     /// A person asks.
     Ask(Question),
 }
@@ -52,6 +52,9 @@ pub(crate) enum Message {
 pub(crate) enum Question {
     /// How all plugins are.
     Plugins(oneshot::Sender<Roll>),
+    /// Which rows must stay: those after the offset, and the plugin that needs them. Until
+    /// [`Message::Pruned`] nothing begins before it.
+    Needed(oneshot::Sender<Option<(Offset, PluginId)>>),
     /// Everything about one plugin; its outcomes are left to the store.
     Plugin { name: String, reply: Reply },
     /// Something is to be done to one plugin; the answer shows what became of it.
@@ -62,7 +65,7 @@ pub(crate) enum Question {
     },
     /// Something is to be done to dead letters, which stand at these places in the log.
     Letters {
-        letters: Vec<(OutcomeRow, Offset)>,
+        letters: Vec<(OutcomeRow, Option<Offset>)>,
         wish: LetterWish,
         reply: oneshot::Sender<Result<WishView, Refusal>>,
     },

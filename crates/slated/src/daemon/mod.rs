@@ -27,7 +27,7 @@ mod since;
 mod tail;
 mod workers;
 
-pub(crate) use dispatch::{resume_on_record, stop_on_record};
+pub(crate) use dispatch::{resume_on_record, stop_on_record, takes_letters};
 pub(crate) use folders::file_of;
 pub(crate) use message::LetterWish;
 
@@ -164,7 +164,6 @@ impl Daemon {
 
         let retention = Retention {
             store: store.clone(),
-            folder: folder.clone(),
             keep: config.state.keep_events,
             alarm: config.state.alarm_size,
             dispatcher: messages.clone(),

@@ -4,18 +4,17 @@
 //! It never stands in the way: a look at a time, between the writes of others, and a failure is left to
 //! the next hour. What is wrong with the disk is told by those who must write.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use slated_model::PluginId;
-use slated_store::{Keep, Store};
-use tokio::sync::mpsc;
+use slated_store::{Keep, KeepLetters, Store};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::message::Message;
+use super::message::{Message, Question};
 use crate::tell::{Fact, Teller};
 
 /// How long after the start, when nobody catches up any more as a rule.
@@ -32,7 +31,6 @@ const LETTERS: u64 = 10_000;
 /// What lets old events go.
 pub(super) struct Retention {
     pub(super) store: Arc<dyn Store>,
-    pub(super) folder: PathBuf,
     /// How long events are kept (`state.keep_events`).
     pub(super) keep: Duration,
     /// The size past which people are told (`state.alarm_size`), in bytes.
@@ -49,8 +47,9 @@ impl Retention {
         let work = async {
             sleep(FIRST).await;
             loop {
-                let held_back_by = self.pass().await;
-                self.look_at_the_size(held_back_by);
+                if let Some((held_back_by, size)) = self.pass().await {
+                    self.look_at_the_size(size, held_back_by);
+                }
                 sleep(EVERY).await;
             }
         };
@@ -60,41 +59,44 @@ impl Retention {
         }
     }
 
-    /// Lets go what may go; returns the plugin that keeps more from it.
-    async fn pass(&self) -> Option<PluginId> {
+    /// Lets go what may go; returns the plugin that keeps more from it, and the bytes in use.
+    async fn pass(&self) -> Option<(Option<PluginId>, u64)> {
         let now = Timestamp::now();
         let since = now.checked_sub(self.keep).unwrap_or(Timestamp::MIN);
         let letters_since = now.checked_sub(LETTERS_FOR).unwrap_or(Timestamp::MIN);
-        let keep = Keep {
-            since: since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            rows: ROWS,
-            letters: LETTERS,
-            letters_since_ms: letters_since.as_millisecond(),
+        let letters = KeepLetters {
+            each: LETTERS,
+            since_ms: letters_since.as_millisecond(),
         };
+        let letters = self.store.expire(letters).await.ok()?;
+        if letters > 0 {
+            self.teller.tell(Fact::LettersExpired { letters });
+        }
         loop {
-            let pruned = self.store.prune(keep.clone()).await.ok()?;
-            if pruned.letters > 0 {
-                self.teller.tell(Fact::LettersExpired {
-                    letters: pruned.letters,
-                });
-            }
-            let news = Message::Pruned {
-                start: pruned.start,
+            // The record may be behind what lanes are about to read.
+            let (reply, answer) = oneshot::channel();
+            let question = Message::Ask(Question::Needed(reply));
+            self.dispatcher.send(question).await.ok()?;
+            let keep = Keep {
+                since: since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                rows: ROWS,
+                needed: answer.await.ok()?,
             };
+            let pruned = self.store.prune(keep).await;
+            let start = pruned.as_ref().ok().map(|pruned| pruned.start);
+            let news = Message::Pruned { start };
             self.dispatcher.send(news).await.ok()?;
+            let pruned = pruned.ok()?;
             if !pruned.more {
-                return pruned.held_back_by;
+                return Some((pruned.held_back_by, pruned.bytes));
             }
             sleep(REST).await;
         }
     }
 
     /// Tells once that the state is larger than it should be, and again after it was well below.
-    fn look_at_the_size(&mut self, held_back_by: Option<PluginId>) {
+    fn look_at_the_size(&mut self, size: u64, held_back_by: Option<PluginId>) {
         let Some(alarm) = self.alarm else { return };
-        let files = ["state.db", "state.db-wal"].map(|name| self.folder.join(name));
-        let sizes = files.iter().filter_map(|path| path.metadata().ok());
-        let size: u64 = sizes.map(|meta| meta.len()).sum();
         if size > alarm && !self.told {
             self.told = true;
             self.teller.tell(Fact::StateLarge {
@@ -137,6 +139,19 @@ mod tests {
         Arc::new(store)
     }
 
+    /// Answers what the dispatcher is asked until the log starts after `last`; returns where it did.
+    async fn starts(inbox: &mut mpsc::Receiver<Message>, last: u64) -> Vec<u64> {
+        let mut starts = Vec::new();
+        while starts.last() != Some(&last) {
+            match inbox.recv().await {
+                Some(Message::Ask(Question::Needed(reply))) => drop(reply.send(None)),
+                Some(Message::Pruned { start: Some(start) }) => starts.push(start.0),
+                _ => panic!("something else was said"),
+            }
+        }
+        starts
+    }
+
     #[tokio::test(start_paused = true)]
     async fn it_lets_old_events_go_and_names_who_keeps_them() {
         let folder = tempfile::tempdir().unwrap();
@@ -149,7 +164,6 @@ mod tests {
         let mut facts = teller.listen();
         let retention = Retention {
             store: store.clone(),
-            folder: folder.path().to_owned(),
             keep: Duration::from_hours(24),
             alarm: Some(1),
             dispatcher,
@@ -158,30 +172,18 @@ mod tests {
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(retention.run(stop.clone()));
-        let mut starts = Vec::new();
         // Nothing goes that the plugin has not passed; then everything up to the young event.
-        while starts.last() != Some(&4500) {
-            let Some(Message::Pruned { start }) = inbox.recv().await else {
-                panic!("something else was said");
-            };
-            starts.push(start.0);
-        }
-        assert_eq!(starts, [2000, 4000, 4500]);
+        assert_eq!(starts(&mut inbox, 4500).await, [2000, 4000, 4500]);
         let cursor = Change::Cursor {
             plugin: slow.clone(),
             cursor: Offset(6001),
         };
         store.record(vec![cursor]).await.unwrap();
-        while starts.last() != Some(&5999) {
-            let Some(Message::Pruned { start }) = inbox.recv().await else {
-                panic!("something else was said");
-            };
-            starts.push(start.0);
-        }
+        assert_eq!(starts(&mut inbox, 5999).await, [5999]);
         let rows = store.rows(Offset(0), 9).await.unwrap();
         assert_eq!(
             rows.iter().map(|r| r.event.id.0).collect::<Vec<_>>(),
-            [6000, 6001]
+            [5999, 6000, 6001]
         );
         // The size is told once, with the name of who kept it from going.
         let fact = facts.recv().await.unwrap();

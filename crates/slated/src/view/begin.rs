@@ -72,10 +72,17 @@ async fn search(
     id: EventId,
     cursor: Offset,
 ) -> slated_store::Result<Result<Offset, resume::Refusal>> {
+    // Before its start the log has rows that are kept for a dead letter alone.
+    let start = store.snapshot().await?.log.start;
+    let passed = cursor > start;
+    let cursor = cursor.max(start);
     let stands = store.event(id).await?.map(|row| row.offset);
+    let stands = stands.filter(|offset| *offset > start);
     let before = Offset(cursor.0.saturating_sub(1));
     let at_cursor = store.rows(before, 1).await?;
-    let before_first = at_cursor.first().filter(|row| row.offset == cursor);
+    let before_first = at_cursor
+        .first()
+        .filter(|row| passed && row.offset == cursor);
     match resume::find(id, cursor, stands, before_first) {
         Ok(Some(offset)) => return Ok(Ok(offset)),
         Ok(None) => {}

@@ -74,8 +74,8 @@ pub(crate) struct WishView {
     pub(crate) done: usize,
     /// Those that were no dead letters any more: somebody else was quicker.
     pub(crate) already: usize,
-    /// Those that cannot be tried again: the plugin no longer registers the callback, or nobody can
-    /// read the row.
+    /// Those that cannot be tried again: the plugin is gone or was moved, or no longer registers the
+    /// callback; or nobody can read the row.
     pub(crate) impossible: usize,
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct Pick {
 impl FromStr for Which {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let hex = |t: &str| t.bytes().all(|b| b.is_ascii_hexdigit());
+        let hex = |t: &str| t.bytes().all(|b| b"0123456789abcdef".contains(&b));
         match text.strip_prefix('f') {
             _ if text == "all" => Ok(Self::All),
             Some(rest) if rest.len() == 7 && hex(rest) => Ok(Self::Group(text.to_owned())),
@@ -227,7 +227,10 @@ impl LetterView {
 impl Pick {
     /// Finds the letters that are meant, newest first; an error if there are none.
     pub(crate) async fn letters(&self, store: &dyn Store) -> Result<Vec<OutcomeRow>, Refusal> {
-        let letters = store.dead_letters(MOST).await?;
+        let letters = match self.which {
+            Which::Event(id) => store.fate(id).await?.0,
+            _ => store.dead_letters(MOST).await?,
+        };
         let plugin = match &self.plugin {
             None => None,
             Some(name) => {
@@ -248,18 +251,17 @@ impl Pick {
                 }
         };
         let meant: Vec<_> = letters.into_iter().filter(meant).collect();
-        if meant.is_empty() {
+        if meant.is_empty() && (self.which != Which::All || plugin.is_some()) {
             return Err(self.nothing(plugin.as_ref()));
         }
         Ok(meant)
     }
 
-    /// Finds them with the places of their events in the log. One whose event is gone from it
-    /// cannot be handed out again.
+    /// Finds them with the places of their events in the log, where that holds them.
     pub(crate) async fn placed(
         &self,
         store: &dyn Store,
-    ) -> Result<Vec<(OutcomeRow, Offset)>, Refusal> {
+    ) -> Result<Vec<(OutcomeRow, Option<Offset>)>, Refusal> {
         let mut places = BTreeMap::new();
         let mut placed = Vec::new();
         for letter in self.letters(store).await? {
@@ -271,14 +273,14 @@ impl Pick {
                 places.insert(letter.event, place);
                 place
             };
-            placed.extend(place.map(|place| (letter, place)));
+            placed.push((letter, place));
         }
         Ok(placed)
     }
 
     fn nothing(&self, plugin: Option<&PluginId>) -> Refusal {
         let of = match (&self.which, plugin) {
-            (Which::All, None) => return Refusal::new(Kind::Unknown, "there is no dead letter"),
+            (Which::All, None) => String::new(),
             (Which::All, Some(plugin)) => format!("of {plugin}"),
             (which, None) => format!("for `{which}`"),
             (which, Some(plugin)) => format!("for `{which}` of {plugin}"),

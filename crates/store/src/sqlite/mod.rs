@@ -41,7 +41,9 @@ use self::folder::Lock;
 use self::readers::{Readers, Source};
 pub use self::upkeep::Checked;
 use self::writer::{Message, QUEUE, Txn, Writer};
-use crate::{Append, Appended, Epoch, Error, Keep, Pruned, Recorded, Result, Snapshot, Store};
+use crate::{
+    Append, Appended, Epoch, Error, Keep, KeepLetters, Pruned, Recorded, Result, Snapshot, Store,
+};
 
 /// How to open a state.
 #[derive(Clone, Debug)]
@@ -278,6 +280,10 @@ impl Store for Sqlite {
 
     fn prune(&self, keep: Keep) -> BoxFuture<'_, Result<Pruned>> {
         self.write(move |txn| prune::prune(txn, &keep))
+    }
+
+    fn expire(&self, keep: KeepLetters) -> BoxFuture<'_, Result<u64>> {
+        self.write(move |txn| prune::expire(txn, keep))
     }
 
     fn dead_letters(&self, limit: usize) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {

@@ -1,7 +1,8 @@
 //! Retention: old events leave the log, with all that was on record of them.
 //!
 //! Invariant: no row goes that a lane has not passed whose plugin is there, none with an open attempt
-//! or a dead letter, and never the newest: the next offset is taken from it.
+//! or a dead letter, never the newest (the next offset is taken from it), and never the one with the
+//! highest id among those that go.
 
 use rusqlite::OptionalExtension as _;
 use slated_model::{Discard, Offset, PluginId};
@@ -11,18 +12,19 @@ use super::query::log_end;
 use super::record::{DISCARDED, json};
 use super::writer::Txn;
 use super::{int, meta};
-use crate::{Keep, Pruned};
+use crate::{Keep, KeepLetters, Pruned};
 
 /// Which rows up to `?1` nobody needs any more.
 const FREE: &str = "offset <= ?1
+    AND id <> (SELECT max(id) FROM event WHERE offset <= ?1)
     AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.event = event.id)
     AND NOT EXISTS (SELECT 1 FROM outcome o WHERE o.event = event.id AND o.kind = 'dead_letter')";
 
 pub(super) fn prune(txn: &mut Txn<'_>, keep: &Keep) -> Result<Pruned, Stop> {
-    let letters = expire(txn, keep)?;
     let log = log_end(txn.conn)?;
     let (old, more) = oldest_kept(txn, keep, log.start)?;
-    let needed = first_needed(txn)?;
+    let needed = first_needed(txn)?.into_iter().chain(keep.needed.clone());
+    let needed = needed.min();
     let newest = Offset(log.end.0.saturating_sub(1));
     let mut through = old.min(newest);
     let mut held_back_by = None;
@@ -45,17 +47,26 @@ pub(super) fn prune(txn: &mut Txn<'_>, keep: &Keep) -> Result<Pruned, Stop> {
     meta::put(txn.conn, meta::LOG_START, &through.to_string())?;
     Ok(Pruned {
         events: events as u64,
-        letters,
         start: through,
         held_back_by,
         more,
+        bytes: bytes(txn)?,
     })
 }
 
+fn bytes(txn: &Txn<'_>) -> Result<u64, Stop> {
+    let number = |name| {
+        txn.conn
+            .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+    };
+    let pages = number("page_count")? - number("freelist_count")?;
+    Ok((pages * number("page_size")?).unsigned_abs())
+}
+
 /// Discards dead letters that were kept long enough, or are too many; returns how many.
-fn expire(txn: &Txn<'_>, keep: &Keep) -> Result<u64, Stop> {
+pub(super) fn expire(txn: &mut Txn<'_>, keep: KeepLetters) -> Result<u64, Stop> {
     let reason = json("reason", &Discard::Expired)?;
-    let most = int("dead letters", keep.letters)?;
+    let each = int("dead letters", keep.each)?;
     let expired = txn
         .conn
         .prepare_cached(
@@ -64,7 +75,7 @@ fn expire(txn: &Txn<'_>, keep: &Keep) -> Result<u64, Stop> {
                  SELECT seq, row_number() OVER (PARTITION BY plugin ORDER BY seq DESC) AS nth
                  FROM outcome WHERE kind = 'dead_letter') WHERE nth > ?4))",
         )?
-        .execute((DISCARDED, reason, keep.letters_since_ms, most))?;
+        .execute((DISCARDED, reason, keep.since_ms, each))?;
     Ok(expired as u64)
 }
 

@@ -15,7 +15,9 @@ use slated_model::{
     Fingerprint, HoldRow, Hole, LaneRow, LedgerChange, Offset, Outcome, OutcomeRow, PluginId, Row,
     Start, WorkerRow,
 };
-use slated_store::{Append, Error, Keep, Options, Snapshot, Sqlite, Store, conformance};
+use slated_store::{
+    Append, Error, Keep, KeepLetters, Options, Pruned, Snapshot, Sqlite, Store, conformance,
+};
 
 use self::memory::{Flaw, Memory};
 
@@ -43,6 +45,7 @@ enum Step {
     Record(Vec<Change>),
     Bind(bool),
     Prune(Keep),
+    Expire(KeepLetters),
     Reopen,
 }
 
@@ -208,14 +211,17 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(events, ledger)| Step::Append(events, ledger)),
         8 => vec(change(), 0..5).prop_map(Step::Record),
         1 => any::<bool>().prop_map(Step::Bind),
-        1 => (1..IDS, 0..9_u64, 0..3_u64, any::<bool>()).prop_map(|(day, rows, letters, old)| {
-            Step::Prune(Keep {
+        1 => (1..IDS, 0..9_u64, proptest::option::of((0..IDS, plugin()))).prop_map(
+            |(day, rows, needed)| Step::Prune(Keep {
                 since: made(day),
                 rows,
-                letters,
-                letters_since_ms: if old { 9 } else { 0 },
+                needed: needed.map(|(at, plugin)| (Offset(at), plugin)),
             })
-        }),
+        ),
+        1 => (0..3_u64, any::<bool>()).prop_map(|(each, old)| Step::Expire(KeepLetters {
+            each,
+            since_ms: if old { 9 } else { 0 },
+        })),
         1 => Just(Step::Reopen),
     ]
 }
@@ -266,7 +272,13 @@ async fn put(store: &dyn Store, step: &Step) -> String {
             let url = if first { "https://a" } else { "https://b" };
             told(store.bind_site(url.into()).await)
         }
-        Step::Prune(keep) => told(store.prune(keep).await),
+        Step::Prune(keep) => told(
+            store
+                .prune(keep)
+                .await
+                .map(|pruned| Pruned { bytes: 0, ..pruned }),
+        ),
+        Step::Expire(keep) => told(store.expire(keep).await),
         Step::Reopen => String::new(),
     }
 }

@@ -12,7 +12,8 @@ use slated_model::{
 };
 use slated_store::conformance::Place;
 use slated_store::{
-    Append, Appended, Epoch, Error, Keep, LogEnd, Pruned, Recorded, Result, Snapshot, Store,
+    Append, Appended, Epoch, Error, Keep, KeepLetters, LogEnd, Pruned, Recorded, Result, Snapshot,
+    Store,
 };
 
 /// What may be wrong with a store.
@@ -351,20 +352,25 @@ impl Opened {
         }
     }
 
-    fn let_go(&self, state: &mut State, keep: &Keep) -> Pruned {
-        let is_dead = |row: &OutcomeRow| matches!(row.outcome, Outcome::DeadLetter { .. });
+    fn expire_letters(state: &mut State, keep: KeepLetters) -> u64 {
+        let is_dead = |row: &&mut OutcomeRow| matches!(row.outcome, Outcome::DeadLetter { .. });
         let mut counts = BTreeMap::<PluginId, u64>::new();
         let mut letters = 0;
-        for row in state.outcomes.iter_mut().rev().filter(|row| is_dead(row)) {
+        for row in state.outcomes.iter_mut().rev().filter(is_dead) {
             let nth = counts.entry(row.plugin.clone()).or_default();
             *nth += 1;
-            if *nth > keep.letters || row.at_ms < keep.letters_since_ms {
+            if *nth > keep.each || row.at_ms < keep.since_ms {
                 letters += 1;
                 row.outcome = Outcome::Discarded {
                     reason: Discard::Expired,
                 };
             }
         }
+        letters
+    }
+
+    fn let_go(&self, state: &mut State, keep: &Keep) -> Pruned {
+        let is_dead = |row: &OutcomeRow| matches!(row.outcome, Outcome::DeadLetter { .. });
         let start = state.start;
         let after = state.log.iter().filter(|row| row.offset > start);
         let looked: Vec<_> = after
@@ -382,13 +388,14 @@ impl Opened {
         let mut more = first_young.is_none() && looked.len() as u64 == keep.rows;
         let mut through = old.min(Offset(end(state).0.saturating_sub(1)));
         let there = state.lanes.values().filter(|lane| !lane.gone);
+        let there = there.map(|lane| (lane.cursor, lane.plugin.clone()));
         let mut held_back_by = None;
-        if let Some(lane) = there.min_by_key(|lane| lane.cursor)
-            && lane.cursor < through
+        if let Some((cursor, plugin)) = there.chain(keep.needed.clone()).min()
+            && cursor < through
             && !self.has(Flaw::NeedForgotten)
         {
-            through = lane.cursor;
-            held_back_by = Some(lane.plugin.clone());
+            through = cursor;
+            held_back_by = Some(plugin);
             more = false;
         }
         more = more && through > start;
@@ -400,7 +407,12 @@ impl Opened {
             .map(|row| row.event)
             .chain(state.attempts.values().map(|row| row.event))
             .collect();
-        let goes = |row: &Row| row.offset <= through && !needed.contains(&row.event.id);
+        let up_to = state.log.iter().filter(|row| row.offset <= through);
+        let highest = up_to.map(|row| row.event.id).max();
+        let goes = |row: &Row| {
+            let id = row.event.id;
+            row.offset <= through && !needed.contains(&id) && Some(id) != highest
+        };
         let gone: BTreeSet<_> = state
             .log
             .iter()
@@ -412,10 +424,10 @@ impl Opened {
         state.start = through;
         Pruned {
             events: gone.len() as u64,
-            letters,
             start: through,
             held_back_by,
             more,
+            bytes: 0,
         }
     }
 
@@ -570,6 +582,10 @@ impl Store for Opened {
             let newest = outcomes.into_iter().rev().filter(wanted);
             Ok(newest.take(limit).collect())
         })
+    }
+
+    fn expire(&self, keep: KeepLetters) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(async move { self.write(|state| Ok(Self::expire_letters(state, keep))) })
     }
 
     fn prune(&self, keep: Keep) -> BoxFuture<'_, Result<Pruned>> {

@@ -1,7 +1,7 @@
 //! The dispatcher and the plugins' files: what appeared, changed, moved or is gone.
 
 use slated_core::{lane, life, resume};
-use slated_model::{Change, Discard, LaneRow, Outcome, OutcomeRow, PluginId};
+use slated_model::{Change, Discard, LaneRow, Offset, Outcome, OutcomeRow, PluginId};
 
 use super::Dispatcher;
 use crate::clock::{seed, wall_ms};
@@ -226,11 +226,15 @@ impl Dispatcher {
                 plugin.known = true;
             }
             self.open_lane(place, row, attempts, &ahead);
-        } else if plugin.lane.is_none()
-            && let Some(id) = self.workers.first_id()
+        } else if plugin.is_gone()
+            && let Some(lane) = &plugin.lane
         {
-            // No look at the site is waited for, which could be one tick away.
-            self.place_at(place, id);
+            // Retention does not wait for one that is gone.
+            let mut row = lane.row();
+            self.hold_out_of_log(&mut row);
+            self.amend(place, |now| now.hold = row.hold);
+        } else {
+            self.place_first(place);
         }
         if self.plugins[place].known {
             self.amend(place, |row| row.gone = false);
@@ -246,11 +250,25 @@ impl Dispatcher {
         }
     }
 
+    /// Gives a new plugin the place that is configured. No look at the site is waited for, which could
+    /// be one tick away; but for rows that are on their way out.
+    pub(super) fn place_first(&mut self, place: Place) {
+        let plugin = &self.plugins[place];
+        if plugin.lane.is_none()
+            && !plugin.helper
+            && self.going.is_none()
+            && let Some(id) = self.workers.first_id()
+        {
+            self.place_at(place, id);
+        }
+    }
+
     /// Holds a plugin that returns after the log went past it: nobody but a person knows what it may
     /// miss.
     fn hold_out_of_log(&self, row: &mut LaneRow) {
         let chosen = row.hold.as_ref().is_some_and(|hold| hold.event.is_none());
-        let Some(hold) = resume::out_of_log(row.cursor, self.log_start).filter(|_| !chosen) else {
+        let Some(hold) = resume::out_of_log(row.cursor, self.first_offset()).filter(|_| !chosen)
+        else {
             return;
         };
         row.hold = Some(hold.clone());
@@ -259,6 +277,21 @@ impl Dispatcher {
             hold,
             failure: None,
         });
+    }
+
+    /// Returns the offset after which every row is there and stays.
+    pub(super) fn first_offset(&self) -> Offset {
+        self.log_start.max(self.going.unwrap_or_default())
+    }
+
+    /// Returns the offset after which plugins need rows, and whose is the first.
+    pub(super) fn needed(&self) -> Option<(Offset, PluginId)> {
+        let here = self.plugins.iter().filter(|p| !p.is_gone());
+        let here = here.filter_map(|p| Some((p.lane.as_ref()?.cursor(), p.id.clone())));
+        let absent = self.recorded.values().map(|(row, ..)| row);
+        let absent = absent.filter(|row| !row.gone && row.moved_to.is_none());
+        here.chain(absent.map(|row| (row.cursor, row.plugin.clone())))
+            .min()
     }
 
     pub(super) fn tell_file(&self, place: Place, what: &'static str) {

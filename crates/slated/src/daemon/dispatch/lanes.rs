@@ -24,7 +24,8 @@ impl Dispatcher {
         }
         for place in 0..self.plugins.len() {
             let plugin = &self.plugins[place];
-            if plugin.lane.is_none() && !plugin.helper && asked_at >= plugin.seen_at {
+            let placed = plugin.lane.is_some() || self.workers.first_id().is_some();
+            if !placed && !plugin.helper && asked_at >= plugin.seen_at {
                 let now = Start {
                     head,
                     end: self.tail.end(),
@@ -91,7 +92,9 @@ impl Dispatcher {
     /// Lets a new plugin begin with an event, as far back as the log reaches.
     pub(super) fn place_at(&mut self, place: Place, id: EventId) {
         let plugin = self.plugins[place].id.clone();
-        self.place_new(place, lane_from(plugin, id, self.tail.end()));
+        let mut row = lane_from(plugin, id, self.tail.end());
+        row.cursor = self.log_start;
+        self.place_new(place, row);
     }
 
     /// Lets a new plugin begin with what is seen from now on.

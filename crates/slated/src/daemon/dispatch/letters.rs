@@ -3,16 +3,17 @@
 //!
 //! Invariant: nothing is tried again whose dead letter did not stand when the wish was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slated_core::{lane, letter};
-use slated_model::{Change, Offset, OutcomeRow, PluginId};
+use slated_model::{Attempt, CallbackId, Change, EventId, LaneRow, Offset, OutcomeRow, PluginId};
 use slated_store::Recorded;
 use tokio::sync::oneshot;
 
 use super::Dispatcher;
 use crate::clock::wall_ms;
 use crate::daemon::message::LetterWish;
+use crate::daemon::plugin::Plugin;
 use crate::tell::Fact;
 use crate::view::{Refusal, WishView};
 
@@ -29,7 +30,7 @@ impl Dispatcher {
     /// Puts a wish on record. Dead letters whose callback is gone cannot be tried again.
     pub(super) fn wish(
         &mut self,
-        letters: &[(OutcomeRow, Offset)],
+        letters: &[(OutcomeRow, Option<Offset>)],
         wish: &LetterWish,
         reply: oneshot::Sender<Result<WishView, Refusal>>,
     ) {
@@ -40,8 +41,14 @@ impl Dispatcher {
         }
         let mut told = WishView::default();
         let mut changes = Vec::new();
+        let wished: BTreeSet<Unit> = self.wishes.iter().flat_map(Wish::units).collect();
         for (letter, offset) in letters {
-            let lost = matches!(wish, LetterWish::Retry) && self.is_without_callback(letter);
+            // Somebody else was quicker, and that is not on record yet.
+            if wished.contains(&unit(&letter.plugin, &letter.callback, letter.event)) {
+                told.already += 1;
+                continue;
+            }
+            let lost = matches!(wish, LetterWish::Retry) && self.is_lost(letter);
             match wish.change(letter, *offset).filter(|_| !lost) {
                 Some(change) => changes.push(change),
                 None => told.impossible += 1,
@@ -62,12 +69,17 @@ impl Dispatcher {
         });
     }
 
-    /// Tells whether the plugin runs, and no longer registers the callback of a letter.
-    fn is_without_callback(&self, letter: &OutcomeRow) -> bool {
+    /// Tells whether a letter cannot be tried again: its plugin is gone or goes on elsewhere, or no
+    /// longer registers the callback.
+    fn is_lost(&self, letter: &OutcomeRow) -> bool {
         let place = self.place_of(&letter.plugin);
-        let lane = place.and_then(|place| self.plugins[place].lane.as_ref());
+        let plugin = place.map(|place| &self.plugins[place]);
+        let lane = plugin.and_then(|plugin| plugin.lane.as_ref());
+        let recorded = self.recorded.get(&letter.plugin).map(|(row, ..)| row);
+        let row = lane.map(lane::Lane::record_row).or(recorded);
         let callbacks = lane.and_then(lane::Lane::callbacks);
-        callbacks.is_some_and(|known| known.iter().all(|c| c.id != letter.callback))
+        let without = callbacks.is_some_and(|known| known.iter().all(|c| c.id != letter.callback));
+        without || plugin.is_some_and(Plugin::is_gone) || !takes_letters(row)
     }
 
     /// Takes up what was wished by the write that has just ended.
@@ -77,15 +89,14 @@ impl Dispatcher {
                 self.wishes.push(wish);
                 continue;
             }
+            let already: BTreeSet<&Unit> = recorded.already.iter().collect();
             let mut counts = BTreeMap::<PluginId, usize>::new();
             let mut reason = None;
             for change in wish.changes {
-                let unit = match &change {
-                    Change::Retried(a) => (a.plugin.clone(), a.callback.clone(), a.event),
-                    Change::Discarded(o) => (o.plugin.clone(), o.callback.clone(), o.event),
-                    _ => continue,
+                let Some(unit) = unit_of(&change) else {
+                    continue;
                 };
-                if recorded.already.contains(&unit) {
+                if already.contains(&unit) {
                     wish.told.already += 1;
                     continue;
                 }
@@ -108,7 +119,7 @@ impl Dispatcher {
     }
 
     /// Hands an attempt to its lane, or keeps it for the lane to come.
-    fn try_again(&mut self, attempt: slated_model::Attempt) {
+    fn try_again(&mut self, attempt: Attempt) {
         if let Some(place) = self.place_of(&attempt.plugin)
             && self.plugins[place].lane.is_some()
         {
@@ -120,11 +131,38 @@ impl Dispatcher {
     }
 }
 
+type Unit = (PluginId, CallbackId, EventId);
+
+fn unit(plugin: &PluginId, callback: &CallbackId, event: EventId) -> Unit {
+    (plugin.clone(), callback.clone(), event)
+}
+
+fn unit_of(change: &Change) -> Option<Unit> {
+    match change {
+        Change::Retried(a) => Some(unit(&a.plugin, &a.callback, a.event)),
+        Change::Discarded(o) => Some(unit(&o.plugin, &o.callback, o.event)),
+        _ => None,
+    }
+}
+
+/// Tells whether dead letters of the plugin with this record can be tried again: where its file is
+/// gone or went elsewhere, nobody would.
+pub(crate) fn takes_letters(row: Option<&LaneRow>) -> bool {
+    row.is_some_and(|row| !row.gone && row.moved_to.is_none())
+}
+
+impl Wish {
+    fn units(&self) -> impl Iterator<Item = Unit> {
+        self.changes.iter().filter_map(unit_of)
+    }
+}
+
 impl LetterWish {
-    /// Returns what changes on record for a letter.
-    pub(crate) fn change(&self, letter: &OutcomeRow, offset: Offset) -> Option<Change> {
+    /// Returns what changes on record for a letter, whose event stands at an offset of the log if that
+    /// still holds it.
+    pub(crate) fn change(&self, letter: &OutcomeRow, offset: Option<Offset>) -> Option<Change> {
         match self {
-            Self::Retry => letter::retry(letter, offset, wall_ms()).map(Change::Retried),
+            Self::Retry => letter::retry(letter, offset?, wall_ms()).map(Change::Retried),
             Self::Discard { reason } => {
                 letter::discard(letter, reason, wall_ms()).map(Change::Discarded)
             }

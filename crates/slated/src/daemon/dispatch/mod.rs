@@ -40,6 +40,7 @@ use crate::daemon::workers::Workers;
 use crate::tell::{Fact, Teller};
 use files::Heir;
 use letters::Wish;
+pub(crate) use letters::takes_letters;
 use people::Wait;
 pub(crate) use people::{resume_on_record, stop_on_record};
 
@@ -73,6 +74,8 @@ pub(crate) struct Dispatcher {
     pages: Pages,
     /// The offset before the oldest row kept.
     log_start: Offset,
+    /// Rows up to here may be on their way out.
+    going: Option<Offset>,
     gate: Gate,
     /// When dispatch begins at the latest, whatever plugins are not ready.
     begins_by: Mono,
@@ -147,6 +150,7 @@ impl Dispatcher {
             tail: Tail::new(snapshot.log.end),
             pages: Pages::default(),
             log_start: snapshot.log.start,
+            going: None,
             gate: Gate::new(rules),
             begins_by: clock.now() + BEGIN,
             listed: false,
@@ -223,7 +227,15 @@ impl Dispatcher {
                 }
                 self.listed = true;
             }
-            Message::Pruned { start } => self.log_start = start,
+            Message::Pruned { start } => {
+                self.log_start = start.unwrap_or(self.log_start);
+                self.going = None;
+                for place in 0..self.plugins.len() {
+                    if !self.plugins[place].is_gone() {
+                        self.place_first(place);
+                    }
+                }
+            }
             Message::Ask(question) => self.answer(question),
         }
         Ok(())

@@ -45,6 +45,15 @@ impl Dispatcher {
                 let found = self.find(&name).map(|view| self.detail(view));
                 reply.send(found).unwrap_or_default();
             }
+            Question::Needed(reply) => {
+                let needed = self.needed();
+                self.going = Some(
+                    needed
+                        .as_ref()
+                        .map_or_else(|| self.tail.end(), |(at, _)| *at),
+                );
+                reply.send(needed).unwrap_or_default();
+            }
             Question::Letters {
                 letters,
                 wish,
