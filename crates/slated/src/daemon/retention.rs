@@ -20,6 +20,8 @@ use crate::tell::{Fact, Teller};
 /// How long after the start, when nobody catches up any more as a rule.
 const FIRST: Duration = Duration::from_mins(1);
 const EVERY: Duration = Duration::from_hours(1);
+/// The variable that has tests wait so many milliseconds instead, before each look.
+const PACE: &str = "SLATED_TEST_RETENTION_MS";
 /// Rows looked at in one transaction: some tens of milliseconds.
 const ROWS: u64 = 2000;
 /// Left to others between two.
@@ -44,13 +46,15 @@ pub(super) struct Retention {
 impl Retention {
     /// Runs until `stop`.
     pub(super) async fn run(mut self, stop: CancellationToken) {
+        let pace = std::env::var(PACE).ok().and_then(|ms| ms.parse().ok());
+        let pace: Option<Duration> = pace.map(Duration::from_millis);
         let work = async {
-            sleep(FIRST).await;
+            sleep(pace.unwrap_or(FIRST)).await;
             loop {
                 if let Some((held_back_by, size)) = self.pass().await {
                     self.look_at_the_size(size, held_back_by);
                 }
-                sleep(EVERY).await;
+                sleep(pace.unwrap_or(EVERY)).await;
             }
         };
         tokio::select! {

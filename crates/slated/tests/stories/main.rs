@@ -14,6 +14,7 @@ mod plugins;
 mod refusals;
 mod reload;
 mod resume;
+mod retention;
 mod service;
 mod site;
 mod starts;
