@@ -1,10 +1,11 @@
 """The preloaded parent: imports once what every worker needs, and forks workers.
 
-slated keeps one for each interpreter, import paths, environment and working directory, so
+slated keeps one for each interpreter, import paths, environment, umask and working directory, so
 that its `sys.path` and what it imported are those a worker would have had. It speaks lines
 of JSON over the socket it finds as stdin:
 
-    {"preload": {"import_paths": [...]}}         {"ready": pid} or {"unfit": why}
+    {"preload": {"import_paths": [...],
+     "umask": mask or null}}                     {"ready": pid} or {"unfit": why}
     {"fork": worker, "cwd": path or null,        {"forked": pid}, {"stale": file} or
      "grace_ms": n}, with three descriptors      {"refused": why}
                                                  {"ended": {"pid": pid, "status": as waitpid has it}}
@@ -84,7 +85,10 @@ class _Parent(object):
             return None
         # An import that never ends must not outlive slated, which is not listened to meanwhile.
         signal.alarm(IMPORTS)
-        why = _preload(request["preload"]["import_paths"])
+        preload = request["preload"]
+        if preload.get("umask") is not None:
+            os.umask(preload["umask"])
+        why = _preload(preload["import_paths"])
         signal.alarm(0)
         if why:
             self._send({"unfit": why})
@@ -275,10 +279,13 @@ class _Watched(object):
 
 
 def _mark(file):
+    """Returns what shows that a file is another one. For what stands in an archive, or is not
+    there, that of whatever holds it."""
     try:
         stat = os.stat(file)
     except OSError:
-        return None
+        folder = os.path.dirname(file)
+        return _mark(folder) if folder not in ("", file) else None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_dev
 
 

@@ -40,6 +40,7 @@ struct Key {
     code: PathBuf,
     env: Environment,
     import_paths: Vec<PathBuf>,
+    umask: Option<u32>,
     /// Relative entries of PYTHONPATH begin here.
     cwd: Option<PathBuf>,
 }
@@ -207,6 +208,7 @@ impl Key {
             code: spawn.code.folder().to_owned(),
             env: spawn.env.clone(),
             import_paths: spawn.config.import_paths.clone(),
+            umask: spawn.config.umask,
             cwd: spawn.cwd.clone(),
         }
     }

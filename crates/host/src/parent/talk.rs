@@ -30,6 +30,8 @@ pub(super) enum Request<'a> {
 #[derive(Debug, Serialize)]
 pub(super) struct Preload<'a> {
     pub(super) import_paths: &'a [std::path::PathBuf],
+    /// What imports may write is made with it.
+    pub(super) umask: Option<u32>,
 }
 
 /// What a parent says.
@@ -108,6 +110,7 @@ mod tests {
         let preload = Request::Preload {
             preload: Preload {
                 import_paths: &paths,
+                umask: Some(0o22),
             },
         };
         let fork = Request::Fork {
@@ -116,7 +119,10 @@ mod tests {
             grace_ms: 2000,
         };
         for (request, wanted) in [
-            (preload, r#"{"preload":{"import_paths":["/lib"]}}"#),
+            (
+                preload,
+                r#"{"preload":{"import_paths":["/lib"],"umask":18}}"#,
+            ),
             (fork, r#"{"fork":3,"cwd":null,"grace_ms":2000}"#),
         ] {
             assert_eq!(serde_json::to_string(&request).unwrap(), wanted);

@@ -149,6 +149,7 @@ impl Parent {
         let mut parent = Self::spawn(key).map_err(|e| Fault::Broken(e.to_string()))?;
         let preload = Preload {
             import_paths: &key.import_paths,
+            umask: key.umask,
         };
         let request = Request::Preload { preload };
         match parent.ask(&request, None, patience).await? {

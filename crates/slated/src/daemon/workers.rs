@@ -71,6 +71,8 @@ pub(crate) struct Workers {
     /// Interpreters that plugins name, as far as they were found at the start.
     named: BTreeMap<PathBuf, Interpreter>,
     reports: mpsc::Sender<(WorkerId, Report)>,
+    /// The site, without a login.
+    site_name: String,
     last: u64,
 }
 
@@ -84,6 +86,7 @@ impl Workers {
         reports: mpsc::Sender<(WorkerId, Report)>,
     ) -> Self {
         Self {
+            site_name: config.site.url.identity(),
             config,
             secrets,
             launch: launch(std::env::var_os(PRELOAD).as_deref()),
@@ -194,6 +197,41 @@ impl Workers {
         (id, worker)
     }
 
+    /// Sends a frame. A worker that is gone says so by itself.
+    pub(crate) fn send(
+        &self,
+        handle: &Handle,
+        plugin: &PluginId,
+        frame: Frame,
+    ) -> Result<(), Unsent> {
+        let Body::Json(event) = &frame.row.event.body else {
+            return Ok(());
+        };
+        let message = EventFrame {
+            seq: frame.seq,
+            turn: frame.turn,
+            callbacks: frame.callbacks,
+            attempt: frame.attempt,
+            // Two sites have the same ids, and may feed one service.
+            key: format!("{} {plugin}:{}", self.site_name, frame.row.event.id),
+            timeout_ms: None,
+            replay: false,
+            event: event.clone(),
+        };
+        match handle.send(message) {
+            Ok(()) | Err(SendError::Gone) => Ok(()),
+            Err(SendError::Full) => Err(Unsent::Stuck),
+            Err(error) => Err(Unsent::Event(Box::new(Failure {
+                kind: FailureKind::Unreadable,
+                error: "event too large".into(),
+                message: error.to_string(),
+                traceback: String::new(),
+                locals: None,
+                cause: None,
+            }))),
+        }
+    }
+
     /// Says why a process was not started, and which key is to blame.
     pub(crate) fn unstarted(&self, plugin: &PluginId, error: &SpawnError) -> Unstarted {
         let again = error.is_for_want_of_room();
@@ -302,35 +340,6 @@ pub(crate) enum Unsent {
     Event(Box<Failure>),
     /// The process does not read what it is sent.
     Stuck,
-}
-
-/// Sends a frame. A worker that is gone says so by itself.
-pub(crate) fn send(handle: &Handle, plugin: &PluginId, frame: Frame) -> Result<(), Unsent> {
-    let Body::Json(event) = &frame.row.event.body else {
-        return Ok(());
-    };
-    let message = EventFrame {
-        seq: frame.seq,
-        turn: frame.turn,
-        callbacks: frame.callbacks,
-        attempt: frame.attempt,
-        key: format!("{plugin}:{}", frame.row.event.id),
-        timeout_ms: None,
-        replay: false,
-        event: event.clone(),
-    };
-    match handle.send(message) {
-        Ok(()) | Err(SendError::Gone) => Ok(()),
-        Err(SendError::Full) => Err(Unsent::Stuck),
-        Err(error) => Err(Unsent::Event(Box::new(Failure {
-            kind: FailureKind::Unreadable,
-            error: "event too large".into(),
-            message: error.to_string(),
-            traceback: String::new(),
-            locals: None,
-            cause: None,
-        }))),
-    }
 }
 
 /// Says where a plugin does not load.

@@ -14,7 +14,7 @@ use crate::daemon::begin::lane_from;
 use crate::daemon::journal::Place;
 use crate::daemon::message::{Message, Start};
 use crate::daemon::since::Since;
-use crate::daemon::workers::{self, Unsent};
+use crate::daemon::workers::Unsent;
 use crate::tell::Fact;
 
 impl Dispatcher {
@@ -271,7 +271,7 @@ impl Dispatcher {
                 });
             }
         }
-        match workers::send(handle, &plugin.id, frame) {
+        match self.workers.send(handle, &plugin.id, frame) {
             Ok(()) => {}
             // The callbacks fail, the stream goes on.
             Err(Unsent::Event(failure)) => {
