@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
-use crate::{LIMIT, Value, WANTED, begins, begun, happen, is, shows, world};
+use crate::{LIMIT, Value, WANTED, begins, begun, happen, plugin, shows, world};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_returns_after_the_log_went_past_it_asks_a_person() -> Result<()> {
@@ -22,7 +22,8 @@ async fn a_plugin_that_returns_after_the_log_went_past_it_asks_a_person() -> Res
     let file = world.folder().join("plugins/away.py");
     let text = std::fs::read_to_string(&file)?;
     std::fs::remove_file(&file)?;
-    shows(&world, "it is gone", |s| is(s, "away", "gone")).await?;
+    let stands = |s: &Value, state: &str| plugin(s, "away")["state"] == state;
+    shows(&world, "it is gone", |s| stands(s, "gone")).await?;
     let missed: Vec<_> = (0..5).map(|_| happen(world.site())).collect();
     begins(&mut world, "wrong", missed[4], 1).await?;
     // Rows with a dead letter stay, and are no beginning of the log.
@@ -34,7 +35,7 @@ async fn a_plugin_that_returns_after_the_log_went_past_it_asks_a_person() -> Res
     assert!(shown.contains("dead letter"), "{shown}");
 
     std::fs::write(&file, text)?;
-    shows(&world, "it is held", |s| is(s, "away", "held")).await?;
+    shows(&world, "it is held", |s| stands(s, "held")).await?;
     let refused = world
         .ask(
             "plugin",
