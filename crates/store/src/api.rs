@@ -121,6 +121,8 @@ pub struct Appended {
 pub struct Keep {
     /// Rows made at this moment or later, as the site writes it: `2026-11-23T09:15:02Z`.
     pub since: String,
+    /// A row of this moment or later has no date: it would keep all behind it until that time came.
+    pub until: String,
     /// How many rows are looked at, from the oldest.
     pub rows: u64,
     /// Rows after this offset, which a plugin needs: what is on record of it may be older.

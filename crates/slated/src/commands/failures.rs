@@ -204,7 +204,7 @@ impl Chosen {
         if self.json {
             return out::json(&told);
         }
-        say(told, &wish);
+        say(&told, &wish);
         Ok(())
     }
 }
@@ -240,7 +240,7 @@ fn print(letter: &LetterView) {
     }
 }
 
-fn say(told: WishView, wish: &LetterWish) {
+fn say(told: &WishView, wish: &LetterWish) {
     let letters = match told.done {
         1 => "1 dead letter is".into(),
         n => format!("{n} dead letters are"),
@@ -251,6 +251,9 @@ fn say(told: WishView, wish: &LetterWish) {
         )),
         LetterWish::Discard { .. } if told.done > 0 => out::line(format!("{letters} discarded")),
         _ => out::line("nothing to do"),
+    }
+    for waits in &told.waits {
+        out::talk(format!("{waits}: they are tried when it runs."));
     }
     if told.already > 0 {
         out::talk(format!("{} were dealt with meanwhile.", told.already));
@@ -298,5 +301,6 @@ async fn change(store: &Sqlite, pick: &Pick, wish: &LetterWish) -> Result<WishVi
         done: done - already,
         already,
         impossible,
+        waits: Vec::new(),
     })
 }

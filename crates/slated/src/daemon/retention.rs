@@ -24,6 +24,8 @@ const EVERY: Duration = Duration::from_hours(1);
 const PACE: &str = "SLATED_TEST_RETENTION_MS";
 /// Rows looked at in one transaction: some tens of milliseconds.
 const ROWS: u64 = 2000;
+/// How far the clocks of site and host may be apart.
+const CLOCKS: Duration = Duration::from_hours(24);
 /// Left to others between two.
 const REST: Duration = Duration::from_millis(100);
 /// How long dead letters are kept, and how many of a plugin (ARCHITECTURE.md, "Retention").
@@ -81,8 +83,10 @@ impl Retention {
             let (reply, answer) = oneshot::channel();
             let question = Message::Ask(Question::Needed(reply));
             self.dispatcher.send(question).await.ok()?;
+            let written = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
             let keep = Keep {
-                since: since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                since: written(since),
+                until: written(now.checked_add(CLOCKS).unwrap_or(Timestamp::MAX)),
                 rows: ROWS,
                 needed: answer.await.ok()?,
             };

@@ -68,7 +68,7 @@ pub(crate) struct LetterView {
 }
 
 /// What became of a wish for dead letters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WishView {
     /// Those it was done to.
     pub(crate) done: usize,
@@ -77,6 +77,9 @@ pub(crate) struct WishView {
     /// Those that cannot be tried again: the plugin is gone or was moved, or no longer registers the
     /// callback; or nobody can read the row.
     pub(crate) impossible: usize,
+    /// Plugins that do not run now, and why: what is to be tried again waits for them.
+    #[serde(default)]
+    pub(crate) waits: Vec<String>,
 }
 
 /// Which dead letters a person means.

@@ -86,6 +86,13 @@ async fn what_failed_is_listed_by_its_cause_tried_again_and_discarded() -> Resul
             (&"done".into(), &2.into())
         );
     }
+    // One that does not run is said to wait, and tries it when it does.
+    world.ask("plugin", &["stop", "wrong"]).await?;
+    let first = events[0].to_string();
+    let text = world.ask("failures", &["retry", &first, "--json"]).await?;
+    assert!(text.contains("plugins/wrong is stopped"), "{text}");
+    world.ask("plugin", &["resume", "wrong"]).await?;
+    begins(&mut world, "wrong", events[0], 2).await?;
     // What fails once more is a dead letter once more.
     let event = events[1].to_string();
     failures(&world, &["retry", &event, "--plugin", "wrong"]).await?;

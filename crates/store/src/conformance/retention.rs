@@ -10,6 +10,7 @@ use crate::{Append, Keep, KeepLetters, Pruned, Store};
 fn nothing() -> Keep {
     Keep {
         since: "2999-01-01T00:00:00Z".into(),
+        until: "3000-01-01T00:00:00Z".into(),
         rows: 100,
         needed: None,
     }
@@ -126,7 +127,17 @@ pub(super) async fn age(place: &dyn Place) -> Verdict {
         let pruned = prune(&*store, keep(since, rows)).await?;
         same(since, &(pruned.events, pruned.more), &(events, more))?;
     }
-    same("rows", &ids(&*store).await?, &vec![7, 8, 9])
+    same("rows", &ids(&*store).await?, &vec![7, 8, 9])?;
+    // A date that is still to come is none.
+    let pruned = prune(
+        &*store,
+        Keep {
+            until: "2026-01-08T00:00:00Z".into(),
+            ..keep("2026-01-08T00:00:00Z", 3)
+        },
+    )
+    .await?;
+    same("start", &pruned.start, &Offset(8))
 }
 
 /// The oldest of too many dead letters are discarded, for each plugin by itself.

@@ -87,11 +87,13 @@ fn oldest_kept(txn: &Txn<'_>, keep: &Keep, start: Offset) -> Result<(Offset, boo
         .conn
         .prepare_cached(
             "SELECT offset FROM (SELECT offset, created_at FROM event WHERE offset > ?1
-             ORDER BY offset LIMIT ?2) WHERE created_at >= ?3 ORDER BY offset LIMIT 1",
+             ORDER BY offset LIMIT ?2) WHERE created_at >= ?3 AND created_at < ?4
+             ORDER BY offset LIMIT 1",
         )?
-        .query_row((int("offset", start.0)?, rows, &keep.since), |row| {
-            row.get(0)
-        })
+        .query_row(
+            (int("offset", start.0)?, rows, &keep.since, &keep.until),
+            |row| row.get(0),
+        )
         .optional()?;
     if let Some(first) = first_young {
         return Ok((Offset(first.unsigned_abs().saturating_sub(1)), false));

@@ -214,6 +214,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1..IDS, 0..9_u64, proptest::option::of((0..IDS, plugin()))).prop_map(
             |(day, rows, needed)| Step::Prune(Keep {
                 since: made(day),
+                until: made(IDS - 3),
                 rows,
                 needed: needed.map(|(at, plugin)| (Offset(at), plugin)),
             })

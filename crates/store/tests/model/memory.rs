@@ -378,7 +378,7 @@ impl Opened {
             .collect();
         let young = |row: &&&Row| {
             let made = row.event.head.created_at.as_deref();
-            made.is_some_and(|made| made >= keep.since.as_str())
+            made.is_some_and(|made| keep.since.as_str() <= made && made < keep.until.as_str())
         };
         let first_young = looked.iter().find(young);
         let old = match first_young {

@@ -54,6 +54,15 @@ impl Dispatcher {
                 None => told.impossible += 1,
             }
         }
+        if matches!(wish, LetterWish::Retry) {
+            let plugins: BTreeSet<_> = changes.iter().filter_map(unit_of).map(|u| u.0).collect();
+            let places = plugins.iter().filter_map(|id| self.place_of(id));
+            let waits = places.filter_map(|place| {
+                let view = self.view(place);
+                Some(format!("{} is {}", view.plugin, view.waits()?))
+            });
+            told.waits = waits.collect();
+        }
         if changes.is_empty() {
             reply.send(Ok(told)).unwrap_or_default();
             return;
