@@ -5,8 +5,8 @@ use crate::error::CommandError;
 
 /// Stop the running slated, if one runs, and start it in the background
 ///
-/// What the start would be refused for is looked at first, and stops nothing: the configuration, the
-/// state, and which Python runs plugins.
+/// What the start would be refused for is looked at first, and stops nothing: the configuration, the log,
+/// the state, and which Python runs plugins.
 #[derive(clap::Args)]
 // The flattened ones have a group of this name.
 #[group(skip)]

@@ -40,6 +40,7 @@ impl Args {
         let config = self.config.load()?.config;
         let (secrets, _) = config.resolve(&System)?;
         let python = self.python.as_deref();
+        Log::foresee(&config)?;
         daemon::refuse_start(&config, &secrets, python, self.begin.asked()).await?;
         Ok(config)
     }

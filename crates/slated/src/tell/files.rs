@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use rustix::fs::{Access, access};
 use slated_config::{Config, LogFormat, LogMode};
 
 use super::lines;
@@ -56,6 +57,29 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Refuses a main file that could not be written, as far as that shows without a trace.
+    pub(super) fn foresee(&self) -> Result<(), CommandError> {
+        let Some((folder, name)) = &self.main else {
+            return Ok(());
+        };
+        let path = folder.join(name);
+        let Some(there) = path.ancestors().find(|place| place.exists()) else {
+            return Ok(());
+        };
+        if there != path && !there.is_dir() {
+            return Err(unwritable(&path, &io::ErrorKind::NotADirectory.into()));
+        }
+        access(there, Access::WRITE_OK).map_err(|error| unwritable(&path, &error.into()))
+    }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> CommandError {
+    let place = path.display();
+    CommandError::configuration(format!("the log file {place} cannot be written: {error}"))
+        .hint("make its folder writable for the user slated runs as, or name another: `log.folder`; in a .conf, `logPath`")
+}
+
 /// All files of a log, and stderr.
 pub(super) struct Desk {
     layout: Layout,
@@ -93,11 +117,7 @@ impl Desk {
                 std::fs::create_dir_all(folder)?;
                 RotatingFile::open(path.clone(), desk.zone.clone(), now)
             };
-            let file = open().map_err(|error| {
-                let place = path.display();
-                CommandError::configuration(format!("the log file {place} cannot be written: {error}"))
-                    .hint("make its folder writable for the user slated runs as, or name another: `log.folder`; in a .conf, `logPath`")
-            })?;
+            let file = open().map_err(|error| unwritable(&path, &error))?;
             desk.files.insert(path, file);
         }
         Ok(desk)

@@ -64,6 +64,11 @@ impl Log {
         Self::over(desk, config.log.level, config.log.timing, WAITING)
     }
 
+    /// Refuses a log that could not be started, and leaves no trace.
+    pub(crate) fn foresee(config: &Config) -> Result<(), CommandError> {
+        Layout::of(config, true).foresee()
+    }
+
     pub(super) fn over(
         desk: Desk,
         level: Level,

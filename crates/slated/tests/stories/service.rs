@@ -192,6 +192,11 @@ async fn a_restart_that_would_be_refused_stops_nothing() -> Result<()> {
     std::fs::write(&conf, text.replace(&url, "http://127.0.0.2:9"))?;
     let said = refused(&world, "restart").await?;
     assert!(said.contains("belongs to"), "{said}");
+    let line = text.lines().find(|line| line.starts_with("logPath"));
+    let line = line.context("a logPath")?;
+    std::fs::write(&conf, text.replace(line, "logPath: /dev/null/logs"))?;
+    let said = refused(&world, "restart").await?;
+    assert!(said.contains("/dev/null/logs"), "{said}");
     std::fs::write(&conf, &text)?;
 
     assert_eq!((named(&world), world.services()), (Some(pid), vec![pid]));
