@@ -89,6 +89,10 @@ impl LaneRow {
             moved_to: None,
         }
     }
+    /// Tells whether its plugin's file stands where it stood, as far as the record goes.
+    pub const fn is_there(&self) -> bool {
+        !self.gone && self.moved_to.is_none()
+    }
     /// Tells whether nothing shows yet, or any more, that its file is a plugin: it keeps a place for
     /// the case that it is one, and is in no list.
     pub fn is_only_a_place(&self) -> bool {

@@ -47,3 +47,8 @@ pub(crate) fn local_in(span: Duration) -> jiff::civil::DateTime {
 pub(crate) fn seed() -> u64 {
     fastrand::u64(..)
 }
+
+/// Writes a moment as the site does: `2026-11-23T09:15:02Z`.
+pub(crate) fn as_the_site_writes(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use slated_config::{Config, Loaded, System};
 use slated_core::begin::{Asked, Chosen, StateChoice};
 use slated_model::EventId;
-use slated_store::Sqlite;
+use slated_store::{Options, Sqlite};
 
 use crate::error::CommandError;
 use crate::web::client::{self, Answer};
@@ -87,6 +87,19 @@ pub(crate) async fn ask<T: DeserializeOwned>(
         Answer::Refused(why) => Err(why.into()),
         Answer::NoDaemon => offline(Sqlite::open_read_only(&config.state.folder)?).await,
     }
+}
+
+/// Changes the state under its lock, where no daemon runs. A state that is not there is not made.
+pub(crate) async fn on_record<T>(
+    config: &Config,
+    change: impl AsyncFnOnce(&Sqlite) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    let folder = &config.state.folder;
+    drop(Sqlite::open_read_only(folder)?);
+    let store = Sqlite::open(folder, &Options::default())?;
+    let changed = change(&store).await;
+    store.close().await;
+    changed
 }
 
 /// Returns how long ago a moment was, for people: `3 s ago`.

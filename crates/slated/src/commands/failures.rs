@@ -5,9 +5,9 @@ use owo_colors::OwoColorize as _;
 use serde_json::json;
 use slated_config::Config;
 use slated_model::OutcomeRow;
-use slated_store::{Options, Sqlite, Store as _};
+use slated_store::{Sqlite, Store as _};
 
-use super::common::{ConfigArgs, ago, ask};
+use super::common::{ConfigArgs, ago, ask, on_record};
 use crate::daemon::{LetterWish, takes_letters};
 use crate::error::CommandError;
 use crate::out;
@@ -199,7 +199,10 @@ impl Chosen {
         let told = match client::post(&config.state.folder, &path, &body).await? {
             Answer::Found(told) => told,
             Answer::Refused(why) => return Err(why.into()),
-            Answer::NoDaemon => on_record(&config, &self.pick(), &wish).await?,
+            Answer::NoDaemon => {
+                let pick = self.pick();
+                on_record(&config, async |store| change(store, &pick, &wish).await).await?
+            }
         };
         if self.json {
             return out::json(&told);
@@ -241,10 +244,7 @@ fn print(letter: &LetterView) {
 }
 
 fn say(told: &WishView, wish: &LetterWish) {
-    let letters = match told.done {
-        1 => "1 dead letter is".into(),
-        n => format!("{n} dead letters are"),
-    };
+    let letters = view::letters_are(told.done);
     match wish {
         LetterWish::Retry if told.done > 0 => out::line(format!(
             "{letters} tried again; what fails once more is in `slated failures list`"
@@ -267,33 +267,14 @@ fn say(told: &WishView, wish: &LetterWish) {
     }
 }
 
-/// Does it under the state's lock, where no daemon runs.
-async fn on_record(
-    config: &Config,
-    pick: &Pick,
-    wish: &LetterWish,
-) -> Result<WishView, CommandError> {
-    let folder = &config.state.folder;
-    // A state that is not there is not made.
-    drop(Sqlite::open_read_only(folder)?);
-    let store = Sqlite::open(folder, &Options::default())?;
-    let told = change(&store, pick, wish).await;
-    store.close().await;
-    told
-}
-
 async fn change(store: &Sqlite, pick: &Pick, wish: &LetterWish) -> Result<WishView, CommandError> {
     let letters = pick.placed(store).await?;
     let lanes = store.snapshot().await?.lanes;
-    let possible = |letter: &OutcomeRow| {
-        let row = lanes.iter().find(|lane| lane.plugin == letter.plugin);
-        !matches!(wish, LetterWish::Retry) || takes_letters(row)
+    let lost = |letter: &OutcomeRow| {
+        let mut rows = lanes.iter();
+        !takes_letters(rows.find(|lane| lane.plugin == letter.plugin))
     };
-    let changes: Vec<_> = letters
-        .iter()
-        .filter(|(letter, _)| possible(letter))
-        .filter_map(|(letter, place)| wish.change(letter, *place))
-        .collect();
+    let changes = wish.changes(letters.iter(), lost);
     let (done, impossible) = (changes.len(), letters.len() - changes.len());
     let recorded = store.record(changes).await?;
     let already = recorded.already.len();

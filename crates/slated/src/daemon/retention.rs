@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Message, Question};
+use crate::clock::as_the_site_writes;
 use crate::tell::{Fact, Teller};
 
 /// How long after the start, when nobody catches up any more as a rule.
@@ -78,19 +79,19 @@ impl Retention {
         if letters > 0 {
             self.teller.tell(Fact::LettersExpired { letters });
         }
+        let mut keep = Keep {
+            since: as_the_site_writes(since),
+            until: as_the_site_writes(now.checked_add(CLOCKS).unwrap_or(Timestamp::MAX)),
+            rows: ROWS,
+            needed: None,
+        };
         loop {
             // The record may be behind what lanes are about to read.
             let (reply, answer) = oneshot::channel();
             let question = Message::Ask(Question::Needed(reply));
             self.dispatcher.send(question).await.ok()?;
-            let written = |at: Timestamp| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-            let keep = Keep {
-                since: written(since),
-                until: written(now.checked_add(CLOCKS).unwrap_or(Timestamp::MAX)),
-                rows: ROWS,
-                needed: answer.await.ok()?,
-            };
-            let pruned = self.store.prune(keep).await;
+            keep.needed = answer.await.ok()?;
+            let pruned = self.store.prune(keep.clone()).await;
             let start = pruned.as_ref().ok().map(|pruned| pruned.start);
             let news = Message::Pruned { start };
             self.dispatcher.send(news).await.ok()?;
@@ -127,7 +128,7 @@ mod tests {
     /// A state with old events and a young one, and a plugin that has passed some.
     async fn state(folder: &std::path::Path) -> Arc<Sqlite> {
         let store = Sqlite::open(folder, &Options::default()).unwrap();
-        let young = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let young = as_the_site_writes(Timestamp::now());
         let made = |id: u64| {
             if id == 6000 {
                 young.as_str()

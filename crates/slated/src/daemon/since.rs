@@ -9,7 +9,7 @@ use slated_config::{Config, NewPlugins};
 use slated_model::EventId;
 use slated_site::{Client, Error};
 
-use crate::clock::wall_ms;
+use crate::clock::{as_the_site_writes, wall_ms};
 
 /// Asks a site for the first event of the time just gone by.
 #[derive(Clone)]
@@ -41,7 +41,7 @@ fn before(now_ms: i64, ago: Duration) -> String {
     let ago = i64::try_from(ago.as_secs()).unwrap_or(i64::MAX);
     let second = (now_ms / 1000).saturating_sub(ago).saturating_sub(1);
     let at = jiff::Timestamp::from_second(second.max(0)).unwrap_or_default();
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    as_the_site_writes(at)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use slated_core::lane::Leave;
 use slated_model::PluginId;
 
 use super::Fact;
+use crate::view::letters_are;
 
 /// A text of several lines, below the sentence it belongs to; nothing if there is none.
 struct Below<'a>(&'a str);
@@ -265,12 +266,12 @@ impl fmt::Display for Fact {
             Self::LettersRetried { plugin, letters } => write!(
                 f,
                 "{plugin}: {} tried again, as a person asked.",
-                dead(*letters)
+                letters_are(*letters)
             ),
             Self::LettersDiscarded { plugin, letters } => write!(
                 f,
                 "{plugin}: {} discarded, as a person asked.",
-                dead(*letters)
+                letters_are(*letters)
             ),
             Self::LeftLine {
                 plugin,
@@ -377,12 +378,5 @@ impl fmt::Display for Fact {
             }
             Self::StateFailed { error } => f.write_str(error),
         }
-    }
-}
-
-fn dead(letters: usize) -> String {
-    match letters {
-        1 => "1 dead letter is".into(),
-        n => format!("{n} dead letters are"),
     }
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use slated_model::{CallbackId, EventId, Failure, LaneRow, Offset, Outcome, OutcomeRow, PluginId};
+use slated_model::{CallbackId, EventId, Failure, Offset, Outcome, OutcomeRow, PluginId};
 use slated_store::Store;
 
 use super::refusal::{self, Kind};
@@ -82,6 +82,14 @@ pub(crate) struct WishView {
     pub(crate) waits: Vec<String>,
 }
 
+/// Counts dead letters in words, up to the verb.
+pub(crate) fn letters_are(letters: usize) -> String {
+    match letters {
+        1 => "1 dead letter is".into(),
+        n => format!("{n} dead letters are"),
+    }
+}
+
 /// Which dead letters a person means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
@@ -129,7 +137,7 @@ pub(crate) async fn failures(store: &dyn Store) -> slated_store::Result<Failures
     let lanes = store.snapshot().await?.lanes;
     let held = lanes
         .iter()
-        .filter(|lane| is_shown(lane))
+        .filter(|lane| lane.is_there() && !lane.stopped)
         .filter_map(|lane| {
             Some(HeldView {
                 plugin: lane.plugin.clone(),
@@ -143,10 +151,6 @@ pub(crate) async fn failures(store: &dyn Store) -> slated_store::Result<Failures
         letters: letters.len(),
         more,
     })
-}
-
-const fn is_shown(lane: &LaneRow) -> bool {
-    !lane.gone && !lane.stopped && lane.moved_to.is_none()
 }
 
 /// Gathers letters, newest first, into groups, the one with the newest first.

@@ -22,7 +22,9 @@ use slated_model::{Attempt, CallbackId, EventId, Matcher, PluginId};
 pub(crate) use begin::Begin;
 pub(crate) use check::{CheckView, IdleView, StartView, StateView};
 pub(crate) use detail::{PluginDetail, recorded as plugin};
-pub(crate) use failures::{FailuresView, GroupView, LetterView, Pick, Which, WishView, failures};
+pub(crate) use failures::{
+    FailuresView, GroupView, LetterView, Pick, Which, WishView, failures, letters_are,
+};
 pub(crate) use recorded::{GONE, event, hold, offline, stopped};
 pub(crate) use refusal::Refusal;
 

@@ -175,52 +175,38 @@ fn look_through(conn: &Connection) -> std::result::Result<Checked, Stop> {
     if let Err(stop) = query::snapshot(conn) {
         checked.note_stop(&stop);
     }
-    look_at_events(conn, &mut checked)?;
-    look_at_outcomes(conn, &mut checked)?;
+    let offsets = "SELECT offset FROM event WHERE offset > ?1 ORDER BY offset LIMIT ?2";
+    checked.events = look_at(conn, &mut checked, offsets, |after, limit| {
+        query::rows(conn, Offset(after.unsigned_abs()), limit).map(drop)
+    })?;
+    let numbers = "SELECT seq FROM outcome WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    checked.outcomes = look_at(conn, &mut checked, numbers, |after, limit| {
+        query::outcomes_after(conn, after, limit).map(drop)
+    })?;
     Ok(checked)
 }
 
-fn look_at_events(conn: &Connection, checked: &mut Checked) -> std::result::Result<(), Stop> {
-    let mut offsets =
-        conn.prepare("SELECT offset FROM event WHERE offset > ?1 ORDER BY offset LIMIT ?2")?;
-    let mut after = Offset(0);
+/// Reads what stands behind keys, a page at a time, and where that fails one by one; returns how many
+/// there are.
+fn look_at(
+    conn: &Connection,
+    checked: &mut Checked,
+    keys: &str,
+    read: impl Fn(i64, usize) -> std::result::Result<(), Stop>,
+) -> std::result::Result<u64, Stop> {
+    let mut keys = conn.prepare(keys)?;
+    let (mut after, mut count) = (0, 0);
     loop {
-        let page = offsets
-            .query_map((after.0.cast_signed(), PAGE.cast_signed()), |row| {
-                row.get(0)
-            })?
-            .collect::<rusqlite::Result<Vec<i64>>>()?;
-        let Some(last) = page.last() else {
-            return Ok(());
-        };
-        checked.events += page.len() as u64;
-        if query::rows(conn, after, PAGE).is_err() {
-            for offset in &page {
-                let before = Offset(offset.unsigned_abs().saturating_sub(1));
-                if let Err(stop) = query::rows(conn, before, 1) {
-                    checked.note_stop(&stop);
-                }
-            }
-        }
-        after = Offset(last.unsigned_abs());
-    }
-}
-
-fn look_at_outcomes(conn: &Connection, checked: &mut Checked) -> std::result::Result<(), Stop> {
-    let mut numbers =
-        conn.prepare("SELECT seq FROM outcome WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-    let mut after = 0;
-    loop {
-        let page = numbers
+        let page = keys
             .query_map((after, PAGE.cast_signed()), |row| row.get(0))?
             .collect::<rusqlite::Result<Vec<i64>>>()?;
         let Some(last) = page.last() else {
-            return Ok(());
+            return Ok(count);
         };
-        checked.outcomes += page.len() as u64;
-        if query::outcomes_after(conn, after, PAGE).is_err() {
-            for number in &page {
-                if let Err(stop) = query::outcomes_after(conn, number - 1, 1) {
+        count += page.len() as u64;
+        if read(after, PAGE).is_err() {
+            for key in &page {
+                if let Err(stop) = read(key - 1, 1) {
                     checked.note_stop(&stop);
                 }
             }

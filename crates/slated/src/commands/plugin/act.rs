@@ -3,9 +3,10 @@
 use serde_json::json;
 use slated_config::Config;
 use slated_model::{Change, Offset};
-use slated_store::{Options, Sqlite, Store as _};
+use slated_store::{Sqlite, Store as _};
 
 use super::Named;
+use crate::commands::common;
 use crate::daemon::{resume_on_record, stop_on_record};
 use crate::error::CommandError;
 use crate::out;
@@ -77,26 +78,17 @@ fn told(detail: &PluginDetail) -> String {
 
 /// Does it under the state's lock, where no daemon runs.
 async fn on_record(config: &Config, name: &str, wish: Wish) -> Result<PluginDetail, CommandError> {
-    let folder = &config.state.folder;
     if let Wish::Reload = wish {
         return Err(CommandError::usage(
             "no daemon runs, so nothing is loaded that could be loaded again",
         )
         .hint("`slated run` loads every file"));
     }
-    // A state that is not there is not made.
-    drop(Sqlite::open_read_only(folder)?);
-    let store = Sqlite::open(folder, &Options::default())?;
-    let changed = change(&store, name, wish).await;
-    let shown = match changed {
-        Ok(()) => view::plugin(&store, config, name).await,
-        Err(error) => {
-            store.close().await;
-            return Err(error);
-        }
-    };
-    store.close().await;
-    Ok(shown??)
+    common::on_record(config, async |store| {
+        change(store, name, wish).await?;
+        Ok(view::plugin(store, config, name).await??)
+    })
+    .await
 }
 
 async fn change(store: &Sqlite, name: &str, wish: Wish) -> Result<(), CommandError> {

@@ -289,7 +289,7 @@ impl Dispatcher {
         let here = self.plugins.iter().filter(|p| !p.is_gone());
         let here = here.filter_map(|p| Some((p.lane.as_ref()?.cursor(), p.id.clone())));
         let absent = self.recorded.values().map(|(row, ..)| row);
-        let absent = absent.filter(|row| !row.gone && row.moved_to.is_none());
+        let absent = absent.filter(|row| row.is_there());
         here.chain(absent.map(|row| (row.cursor, row.plugin.clone())))
             .min()
     }

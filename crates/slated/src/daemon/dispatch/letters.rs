@@ -39,21 +39,17 @@ impl Dispatcher {
             reply.send(Err(Refusal::ending())).unwrap_or_default();
             return;
         }
-        let mut told = WishView::default();
-        let mut changes = Vec::new();
         let wished: BTreeSet<Unit> = self.wishes.iter().flat_map(Wish::units).collect();
-        for (letter, offset) in letters {
-            // Somebody else was quicker, and that is not on record yet.
-            if wished.contains(&unit(&letter.plugin, &letter.callback, letter.event)) {
-                told.already += 1;
-                continue;
-            }
-            let lost = matches!(wish, LetterWish::Retry) && self.is_lost(letter);
-            match wish.change(letter, *offset).filter(|_| !lost) {
-                Some(change) => changes.push(change),
-                None => told.impossible += 1,
-            }
-        }
+        // Somebody else was quicker, and that is not on record yet.
+        let (already, letters): (Vec<_>, Vec<_>) = letters.iter().partition(|(letter, _)| {
+            wished.contains(&unit(&letter.plugin, &letter.callback, letter.event))
+        });
+        let changes = wish.changes(letters.iter().copied(), |letter| self.is_lost(letter));
+        let mut told = WishView {
+            already: already.len(),
+            impossible: letters.len() - changes.len(),
+            ..WishView::default()
+        };
         if matches!(wish, LetterWish::Retry) {
             let plugins: BTreeSet<_> = changes.iter().filter_map(unit_of).map(|u| u.0).collect();
             let places = plugins.iter().filter_map(|id| self.place_of(id));
@@ -157,7 +153,7 @@ fn unit_of(change: &Change) -> Option<Unit> {
 /// Tells whether dead letters of the plugin with this record can be tried again: where its file is
 /// gone or went elsewhere, nobody would.
 pub(crate) fn takes_letters(row: Option<&LaneRow>) -> bool {
-    row.is_some_and(|row| !row.gone && row.moved_to.is_none())
+    row.is_some_and(LaneRow::is_there)
 }
 
 impl Wish {
@@ -167,14 +163,20 @@ impl Wish {
 }
 
 impl LetterWish {
-    /// Returns what changes on record for a letter, whose event stands at an offset of the log if that
-    /// still holds it.
-    pub(crate) fn change(&self, letter: &OutcomeRow, offset: Option<Offset>) -> Option<Change> {
-        match self {
-            Self::Retry => letter::retry(letter, offset?, wall_ms()).map(Change::Retried),
+    /// Returns what changes on record for letters, whose events stand at an offset of the log if that
+    /// still holds them. One that is `lost` cannot be tried again.
+    pub(crate) fn changes<'a>(
+        &self,
+        letters: impl Iterator<Item = &'a (OutcomeRow, Option<Offset>)>,
+        lost: impl Fn(&OutcomeRow) -> bool,
+    ) -> Vec<Change> {
+        let change = |(letter, offset): &'a (OutcomeRow, Option<Offset>)| match self {
+            Self::Retry if lost(letter) => None,
+            Self::Retry => letter::retry(letter, (*offset)?, wall_ms()).map(Change::Retried),
             Self::Discard { reason } => {
                 letter::discard(letter, reason, wall_ms()).map(Change::Discarded)
             }
-        }
+        };
+        letters.filter_map(change).collect()
     }
 }
