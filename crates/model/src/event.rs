@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::{EventId, Offset};
@@ -27,9 +28,19 @@ pub struct Head {
     /// Such as `sg_status_list`; null for events about a whole entity.
     #[serde(default)]
     pub attribute_name: Option<String>,
-    /// `YYYY-MM-DDThh:mm:ssZ` as the site wrote it. No decision about delivery reads it.
-    #[serde(default)]
+    /// `YYYY-MM-DDThh:mm:ssZ` as the site wrote it; what is no text stands as its JSON. No decision
+    /// about delivery reads it.
+    #[serde(default, deserialize_with = "text_or_json")]
     pub created_at: Option<String>,
+}
+
+/// Takes a value of any kind: an odd date is no reason to keep an event from a callback.
+fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    })
 }
 
 /// The text of a row.
@@ -135,6 +146,19 @@ mod tests {
     fn a_stored_event_is_one_line() {
         let event = Event::parse("{\"id\": 7,\r\n \"event_type\": null}").unwrap();
         assert!(!event.text().contains(['\n', '\r']));
+    }
+
+    #[test]
+    fn a_date_that_is_none_keeps_no_event_away() {
+        for (date, kept) in [
+            ("null", None),
+            ("\"yesterday\"", Some("yesterday")),
+            ("17", Some("17")),
+            ("{\"a\": [1]}", Some("{\"a\":[1]}")),
+        ] {
+            let event = Event::parse(&format!("{{\"id\":7,\"created_at\":{date}}}")).unwrap();
+            assert_eq!(event.head.created_at.as_deref(), kept, "{date}");
+        }
     }
 
     #[test]

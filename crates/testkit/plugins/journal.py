@@ -55,7 +55,7 @@ def make_callback(settings):
             event=event["id"],
             at_ms=now_ms(),
         )
-        ok = False
+        ok = at_site = False
         try:
             if args is not settings:
                 raise AssertionError("args is not the object that was registered")
@@ -64,10 +64,11 @@ def make_callback(settings):
             for rule in settings["rules"]:
                 if applies(rule, settings, event):
                     misbehave(rule["act"])
+            at_site = True
             write(sg, settings["write"], event)
             ok = True
         finally:
-            journal("end", body=body, ok=ok, at_ms=now_ms())
+            journal("end", body=body, ok=ok, site=at_site and not ok, at_ms=now_ms())
 
     callback.__name__ = str(settings["name"])
     return callback

@@ -169,8 +169,12 @@ impl Plugin {
             window
         };
         lane.retries = retries;
-        let matchers = callbacks.into_iter().map(|callback| callback.matcher);
-        lane.callbacks = ids.into_iter().zip(matchers).collect();
+        for (id, callback) in ids.into_iter().zip(callbacks) {
+            if callback.stop_on_error {
+                lane.holds.push(id.clone());
+            }
+            lane.callbacks.push((id, callback.matcher));
+        }
         Some(lane)
     }
     /// Returns its name when its folder is configured as `configured`.

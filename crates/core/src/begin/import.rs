@@ -251,8 +251,9 @@ impl File {
         let namesakes = self.0.values().filter(|p| {
             p.plugin.stem() == plugin.stem() && (new_folder || !is_there(present, &p.plugin))
         });
-        let highest = namesakes.max_by_key(|p| p.last);
-        match highest.and_then(|p| Some((p, at(p)?))) {
+        // One that is gone goes before one that stands elsewhere and has its own position to keep.
+        let likely = namesakes.max_by_key(|p| (!is_there(present, &p.plugin), p.last));
+        match likely.and_then(|p| Some((p, at(p)?))) {
             None => with(None, Why::Unknown),
             Some((from, position)) => {
                 let from = from.plugin.clone();

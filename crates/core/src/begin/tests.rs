@@ -148,6 +148,18 @@ fn a_moved_plugin_takes_over_and_what_is_assumed_is_said() {
     );
     assert_eq!(lane(&import, "/old/a").moved_to, Some(id("/new/a")));
     assert_eq!(lane(&import, "/older/a").moved_to, None);
+    // A namesake that stands elsewhere is further on: the moved one does not jump to it.
+    check(
+        &old(&[("/old/a", 400, &[]), ("/there/a", 500, &[])]),
+        &["/new/a", "/there/a"],
+        NewPlugins::Now,
+        &[
+            "/new/a starts after event 400: it takes over from /old/a, and is assumed to be that one, moved",
+            "/there/a starts after event 500: its own position",
+        ],
+        &[400, 500],
+        &[],
+    );
     // In a folder it knows, a file is new unless it left another one.
     check(
         &old(&[("/p/a", 500, &[]), ("/q/b", 500, &[]), ("/p/c", 499, &[])]),

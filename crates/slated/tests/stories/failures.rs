@@ -6,7 +6,7 @@ use slated_testkit::plugins::{Act, Callback, Plugin};
 use crate::{LIMIT, Value, WANTED, World, begins, happen, is, replace, shows, world};
 
 /// Runs `slated failures VERB …`, which succeeds, and returns its JSON.
-async fn failures(world: &World, arguments: &[&str]) -> Result<Value> {
+pub(crate) async fn failures(world: &World, arguments: &[&str]) -> Result<Value> {
     let text = world
         .ask("failures", &[arguments, &["--json"]].concat())
         .await?;
@@ -14,7 +14,7 @@ async fn failures(world: &World, arguments: &[&str]) -> Result<Value> {
 }
 
 /// Waits until so many dead letters are listed; returns the list.
-async fn letters(world: &World, wanted: usize) -> Result<Value> {
+pub(crate) async fn letters(world: &World, wanted: usize) -> Result<Value> {
     let end = tokio::time::Instant::now() + LIMIT;
     loop {
         let list = failures(world, &["list"]).await?;

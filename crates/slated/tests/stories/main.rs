@@ -15,6 +15,7 @@ mod refusals;
 mod reload;
 mod resume;
 mod retention;
+mod rows;
 mod service;
 mod site;
 mod starts;
@@ -130,13 +131,13 @@ pub(crate) async fn shows(
     }
 }
 
-/// One plugin of a status.
+/// One plugin of a status. Under a `.conf` folders are called by their whole path.
 pub(crate) fn plugin<'a>(status: &'a Value, name: &str) -> &'a Value {
     let id = format!("plugins/{name}");
     let plugins = status["plugins"].as_array().map(Vec::as_slice);
     let mut plugins = plugins.unwrap_or_default().iter();
     plugins
-        .find(|plugin| plugin["plugin"] == id.as_str())
+        .find(|plugin| plugin["plugin"].as_str().is_some_and(|p| p.ends_with(&id)))
         .unwrap_or(&Value::Null)
 }
 

@@ -207,7 +207,7 @@ async fn a_failure_of_a_network_is_tried_again_aside() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renamed_plugin_goes_on_with_everything() -> Result<()> {
+async fn row_15_a_renamed_plugin_goes_on_with_everything() -> Result<()> {
     let at = 1021;
     let slow = Callback::new("f").wants(WANTED);
     let slow = slow.sleeps(Duration::from_millis(200));

@@ -353,7 +353,7 @@ async fn two_that_stop_it_wait_for_the_callback_in_flight() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_with_the_number_of_a_killed_daemon_is_left_alone() -> Result<()> {
+async fn row_35_a_stranger_with_the_number_of_a_killed_daemon_is_left_alone() -> Result<()> {
     let mut world = studio().prepare().await?;
     world.start_service().await?;
     assert_eq!(world.kill9_services().await?, 1);

@@ -155,7 +155,7 @@ async fn no_site_at_the_start_and_then_one() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_cannot_be_read_stop_nothing() -> Result<()> {
+async fn row_40_rows_that_cannot_be_read_stop_nothing() -> Result<()> {
     let mut world = world().start().await?;
     let lost = [Corruption::NotJson, Corruption::Cut];
     let mended = [

@@ -20,6 +20,8 @@ pub(super) struct Body<'a> {
     pub(super) from: usize,
     /// Where it ends in the journal, and whether well; `None` if its process died in it.
     pub(super) end: Option<(usize, bool)>,
+    /// Whether it raised on account of the site.
+    pub(super) site: bool,
     pub(super) at_ms: u64,
 }
 
@@ -74,14 +76,22 @@ impl<'a> Bodies<'a> {
                         life,
                         from: at,
                         end: None,
+                        site: false,
                         at_ms: *at_ms,
                     });
                 }
-                Line::End { run, body, ok, .. } => {
+                Line::End {
+                    run,
+                    body,
+                    ok,
+                    site,
+                    ..
+                } => {
                     let started = open.remove(&(run.as_str(), *body));
                     let started = started.and_then(|place| bodies.all.get_mut(place));
                     if let Some(started) = started {
                         started.end = Some((at, *ok));
+                        started.site = *site && !*ok;
                     } else {
                         let text = format!("line {}: body {body} of {run} ends unstarted", at + 1);
                         bodies.nonsense.push(text);

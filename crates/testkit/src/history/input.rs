@@ -59,8 +59,11 @@ pub struct Lane {
     /// How many events may run again after a death of the daemon: 1, or the size of the
     /// window for a plugin so quick that events are sent ahead.
     pub window: usize,
-    /// Whether a body that raised may run again.
+    /// Whether a body that raised may run again by itself.
     pub retries: bool,
+    /// The callbacks whose failure holds the plugin (`stopOnError`): a body that raised may run
+    /// again in a new process, since an edit, a touch or a restart ended the hold.
+    pub holds: Vec<CallbackId>,
 }
 
 /// One line of the journal.
@@ -99,6 +102,9 @@ pub enum Line {
         body: u64,
         /// False if it raised.
         ok: bool,
+        /// It raised for its write to the site failed.
+        #[serde(default)]
+        site: bool,
         /// Unix time in milliseconds.
         at_ms: u64,
     },
@@ -172,6 +178,7 @@ impl Lane {
             owed: Vec::new(),
             window: 1,
             retries: false,
+            holds: Vec::new(),
         }
     }
     /// Adds a callback after those it has.
@@ -232,6 +239,7 @@ impl Line {
             run: run.to_owned(),
             body,
             ok,
+            site: false,
             at_ms,
         }
     }

@@ -234,6 +234,7 @@ impl<'a> Case<'a> {
             };
             match excuse(&self.bodies, lane, first, body) {
                 Ok(Excuse::Retried) => verdict.repeats.retried += 1,
+                Ok(Excuse::Resumed) => verdict.repeats.resumed += 1,
                 Ok(Excuse::DaemonDied) => verdict.repeats.daemon_died += 1,
                 Ok(Excuse::WorkerDied) => verdict.repeats.worker_died += 1,
                 Err(note) => {

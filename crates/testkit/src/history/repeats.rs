@@ -6,8 +6,10 @@ use super::input::Lane;
 /// What makes a repeat rightful.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Excuse {
-    /// The first body raised, and the lane retries.
+    /// The first body raised, and the lane retries, as all do where the site is to blame.
     Retried,
+    /// The first body raised and held its plugin; the hold was ended.
+    Resumed,
     /// The daemon was killed while the first body was not on record.
     DaemonDied,
     /// The process died in the first body, or after it before it had answered.
@@ -21,8 +23,14 @@ pub(super) fn excuse(
     first: &Body<'_>,
     second: &Body<'_>,
 ) -> Result<Excuse, String> {
-    if lane.retries && matches!(first.end, Some((_, false))) {
+    if first.site || lane.retries && matches!(first.end, Some((_, false))) {
         return Ok(Excuse::Retried);
+    }
+    if matches!(first.end, Some((_, false)))
+        && lane.holds.contains(first.callback)
+        && first.run != second.run
+    {
+        return Ok(Excuse::Resumed);
     }
     if first.run == second.run {
         return Err("the same process ran it again".into());

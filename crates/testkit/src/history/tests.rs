@@ -382,6 +382,66 @@ fn the_window_is_the_limit_of_what_a_crash_may_repeat() {
 }
 
 #[test]
+fn a_hold_that_ended_is_a_reason_to_run_again_and_only_in_a_new_process() {
+    let plugin = id("p");
+    let history = |held: bool, second: &str| {
+        let mut lane = Lane::new(plugin.clone()).wants(callback("f"), Matcher::everything());
+        lane.holds.extend(held.then(|| callback("f")));
+        let journal = vec![
+            Line::load(&plugin, "a", 1),
+            Line::start(&plugin, "a", 1, &callback("f"), 1, 10),
+            Line::end("a", 1, false, 10),
+            Line::load(&plugin, "b", 2),
+            Line::start(&plugin, second, 2, &callback("f"), 1, 20),
+            Line::end(second, 2, true, 20),
+        ];
+        judge(&History {
+            shown: vec![Shown::new(1, 10, "Note")],
+            lanes: vec![lane],
+            journal,
+            ..History::default()
+        })
+    };
+    let resumed = history(true, "b");
+    assert!(
+        resumed.is_clean() && resumed.repeats.resumed == 1,
+        "{resumed}"
+    );
+    assert_eq!(history(true, "a").count(FaultKind::Repeated), 1);
+    assert_eq!(history(false, "b").count(FaultKind::Repeated), 1);
+}
+
+#[test]
+fn what_failed_for_the_site_may_run_again_in_the_same_process() {
+    let plugin = id("p");
+    let history = |at_site: bool| {
+        let lane = Lane::new(plugin.clone()).wants(callback("f"), Matcher::everything());
+        let failed = Line::End {
+            run: "a".into(),
+            body: 1,
+            ok: false,
+            site: at_site,
+            at_ms: 10,
+        };
+        let journal = vec![
+            Line::load(&plugin, "a", 1),
+            Line::start(&plugin, "a", 1, &callback("f"), 1, 10),
+            failed,
+            Line::start(&plugin, "a", 2, &callback("f"), 1, 20),
+            Line::end("a", 2, true, 20),
+        ];
+        judge(&History {
+            shown: vec![Shown::new(1, 10, "Note")],
+            lanes: vec![lane],
+            journal,
+            ..History::default()
+        })
+    };
+    assert!(history(true).is_clean(), "{}", history(true));
+    assert_eq!(history(false).count(FaultKind::Repeated), 1);
+}
+
+#[test]
 fn deliveries_out_of_order_are_found() {
     finds(FaultKind::OutOfOrder, |rng, history| {
         let log = history.log.clone().unwrap();

@@ -37,6 +37,8 @@ pub struct Verdict {
 pub struct Repeats {
     /// The body before raised.
     pub retried: usize,
+    /// The body before raised and held its plugin.
+    pub resumed: usize,
     /// The daemon was killed.
     pub daemon_died: usize,
     /// The worker died.
@@ -175,8 +177,12 @@ impl fmt::Display for Verdict {
         )?;
         writeln!(
             f,
-            "  rightly repeated: {} after a death of the daemon, {} of a worker, {} retried",
-            self.repeats.daemon_died, self.repeats.worker_died, self.repeats.retried
+            "  rightly repeated: {} after a death of the daemon, {} of a worker, {} retried, \
+             {} after a hold",
+            self.repeats.daemon_died,
+            self.repeats.worker_died,
+            self.repeats.retried,
+            self.repeats.resumed
         )?;
         write!(
             f,
