@@ -64,7 +64,7 @@ async fn row_24_content_decides_and_not_the_newer_date() -> Result<()> {
         &older,
         std::fs::read_to_string(&file)? + "# as it was last year\n",
     )?;
-    let last_year = SystemTime::now().checked_sub(Duration::from_secs(365 * 86_400));
+    let last_year = SystemTime::now().checked_sub(Duration::from_hours(365 * 24));
     std::fs::File::options()
         .write(true)
         .open(&older)?
