@@ -7,6 +7,7 @@
 mod api;
 pub mod conformance;
 mod event_id_file;
+mod kill_point;
 mod sqlite;
 
 pub use api::{
@@ -14,5 +15,6 @@ pub use api::{
     Store,
 };
 pub use event_id_file::{EventIdFile, OldPlugin, Reason, Unusable};
+pub use kill_point::kill_point;
 pub use slated_model::{Attempt, Change, HoldRow, LaneRow, OutcomeRow, WorkerRow};
 pub use sqlite::{Checked, Migrated, Options, Sqlite};

@@ -3,7 +3,6 @@
 //! Invariant: before a file changes its format, a copy of it stands beside it, synced.
 
 use std::fmt::Write as _;
-use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::fault::Stop;
 use super::folder::{DATABASE, failed};
+use super::half::Half;
 use super::schema::APPLICATION_ID;
 use super::{Migrated, meta};
 use crate::{Epoch, Error, Result};
@@ -33,6 +33,7 @@ pub(super) fn for_writing(
     migrations: &[&str],
 ) -> Result<(Connection, Option<Migrated>)> {
     let path = super::folder::create_database(folder)?;
+    refuse_emptied(folder)?;
     let open = || {
         let conn = Connection::open_with_flags(
             &path,
@@ -66,6 +67,24 @@ pub(super) fn for_writing(
         copy,
     });
     Ok((conn, migrated))
+}
+
+/// Refuses a database that is empty beside a write-ahead log that is not: SQLite would remove the log
+/// and begin anew. It writes nothing into a log before the file has its first page.
+fn refuse_emptied(folder: &Path) -> Result<()> {
+    let size = |name: &str| match std::fs::metadata(folder.join(name)) {
+        Ok(meta) => Ok(meta.len()),
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        Err(err) => Err(failed(folder, err)),
+    };
+    let log = format!("{DATABASE}-wal");
+    if size(DATABASE)? == 0 && size(&log)? > 0 {
+        return Err(Error::Damaged {
+            folder: folder.to_owned(),
+            what: format!("{DATABASE} is empty, and {log} is not"),
+        });
+    }
+    Ok(())
 }
 
 /// Opens the database for reading beside the process that writes it.
@@ -131,6 +150,17 @@ fn durable(conn: &Connection) -> std::result::Result<(), Stop> {
     conn.pragma_update(None, "journal_size_limit", WAL_LIMIT)?;
     // The writer carries the log over itself, so that it sees when that fails.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(())
+}
+
+/// Carries the write-ahead log of a database that nobody uses over into it.
+pub(super) fn carry_over(path: &Path) -> std::result::Result<(), Stop> {
+    let conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    conn.pragma_update(None, "synchronous", "full")?;
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     Ok(())
 }
 
@@ -215,23 +245,9 @@ fn migrate(
 /// Copies the database as it stands to `state.db.v<N>.bak`.
 fn copy(conn: &Connection, folder: &Path, format: u32) -> Result<PathBuf> {
     let path = folder.join(format!("{DATABASE}.v{format}.bak"));
-    let half = folder.join(format!("{DATABASE}.v{format}.bak.half"));
-    let remove = || match std::fs::remove_file(&half) {
-        Err(err) if err.kind() != std::io::ErrorKind::NotFound => Err(failed(folder, err)),
-        _ => Ok(()),
-    };
-    remove()?;
-    let written = write_copy(conn, &half).map_err(|err| err.error(folder));
-    if let Err(err) = written {
-        // The half copy is in nobody's way; the error that made it matters more.
-        remove().ok();
-        return Err(err);
-    }
-    File::open(&half)
-        .and_then(|file| file.sync_all())
-        .and_then(|()| std::fs::rename(&half, &path))
-        .and_then(|()| File::open(folder)?.sync_all())
-        .map_err(|err| failed(folder, err))?;
+    let half = Half::begin(&path).map_err(|err| failed(folder, err))?;
+    write_copy(conn, half.path()).map_err(|err| err.error(folder))?;
+    half.replace().map_err(|err| failed(folder, err))?;
     Ok(path)
 }
 

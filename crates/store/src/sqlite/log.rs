@@ -21,19 +21,22 @@ pub(super) struct LedgerHead {
 }
 
 /// Binds the state to a site, or refuses another.
-pub(super) fn bind(txn: &Txn<'_>, url: &str) -> Result<(), Stop> {
+pub(super) fn bind(txn: &mut Txn<'_>, url: &str) -> Result<(), Stop> {
     match meta::get(txn.conn, meta::SITE)? {
         Some(bound) if bound == url => Ok(()),
         Some(bound) => Err(Stop::Refused(Error::OtherSite {
             bound,
             asked: url.to_owned(),
         })),
-        None => meta::put(txn.conn, meta::SITE, url),
+        None => {
+            txn.carry_over();
+            meta::put(txn.conn, meta::SITE, url)
+        }
     }
 }
 
 /// Appends events and changes the ledger.
-pub(super) fn append(txn: &Txn<'_>, append: &Append) -> Result<Appended, Stop> {
+pub(super) fn append(txn: &mut Txn<'_>, append: &Append) -> Result<Appended, Stop> {
     let mut end: i64 = txn
         .conn
         .prepare_cached("SELECT coalesce(max(offset), 0) FROM event")?
@@ -41,6 +44,9 @@ pub(super) fn append(txn: &Txn<'_>, append: &Append) -> Result<Appended, Stop> {
     for (event, late) in &append.events {
         end += 1;
         insert(txn, end, event, *late)?;
+    }
+    if meta::get(txn.conn, meta::LEDGER)?.is_none() {
+        txn.carry_over();
     }
     ledger(txn, &append.ledger)?;
     Ok(Appended {

@@ -16,6 +16,7 @@ mod connect;
 mod crc;
 mod fault;
 mod folder;
+mod half;
 mod log;
 mod meta;
 mod prune;

@@ -12,7 +12,7 @@ use super::query::log_end;
 use super::record::{DISCARDED, json};
 use super::writer::Txn;
 use super::{int, meta};
-use crate::{Keep, KeepLetters, Pruned};
+use crate::{Keep, KeepLetters, Pruned, kill_point};
 
 /// Which rows up to `?1` nobody needs any more.
 const FREE: &str = "offset <= ?1
@@ -44,6 +44,9 @@ pub(super) fn prune(txn: &mut Txn<'_>, keep: &Keep) -> Result<Pruned, Stop> {
     ))?;
     run(&format!("DELETE FROM outcome WHERE {outcomes}"))?;
     let events = run(&format!("DELETE FROM event WHERE {FREE}"))?;
+    if events > 0 {
+        kill_point("in_prune");
+    }
     meta::put(txn.conn, meta::LOG_START, &through.to_string())?;
     Ok(Pruned {
         events: events as u64,

@@ -23,6 +23,7 @@ type Result<T> = std::result::Result<T, Stop>;
 /// Reads all that a start needs, in one transaction.
 pub(super) fn snapshot(conn: &Connection) -> Result<Snapshot> {
     let txn = conn.unchecked_transaction()?;
+    fits_together(&txn)?;
     let epoch = meta::get(&txn, meta::EPOCH)?
         .ok_or_else(|| Stop::Damaged("meta row `epoch` is gone".into()))?;
     let snapshot = Snapshot {
@@ -42,6 +43,68 @@ pub(super) fn snapshot(conn: &Connection) -> Result<Snapshot> {
         workers: workers(&txn)?,
     };
     Ok(snapshot)
+}
+
+/// Holds tables against each other: rows that carry no sum, or are gone, show by those that stay.
+fn fits_together(conn: &Connection) -> Result<()> {
+    for (what, sql) in [
+        (
+            "a lane is gone, and its cursor is not",
+            "SELECT 1 FROM cursor WHERE plugin NOT IN (SELECT plugin FROM lane)",
+        ),
+        (
+            "an attempt names no plugin, or no callback of it",
+            "SELECT 1 FROM attempt a LEFT JOIN callback c ON c.key = a.callback
+             WHERE c.plugin IS NOT a.plugin",
+        ),
+        (
+            "an outcome that is ahead of its lane is gone",
+            "SELECT 1 FROM ahead h LEFT JOIN outcome o ON o.seq = h.outcome
+             WHERE o.plugin IS NOT h.plugin",
+        ),
+    ] {
+        if conn.prepare_cached(sql)?.exists(())? {
+            return Err(Stop::Damaged(what.into()));
+        }
+    }
+    Ok(())
+}
+
+/// Holds the whole log against the outcomes, which a start does not take the time for.
+pub(super) fn all_fits_together(conn: &Connection) -> Result<()> {
+    for (what, sql) in [
+        (
+            "an outcome names no plugin, or no callback of it",
+            "SELECT 1 FROM outcome o LEFT JOIN callback c ON c.key = o.callback
+             WHERE c.plugin IS NOT o.plugin",
+        ),
+        (
+            "an attempt names no event of the log",
+            "SELECT 1 FROM attempt a LEFT JOIN event e ON e.id = a.event
+             WHERE e.offset IS NOT a.offset",
+        ),
+        (
+            "an outcome is ahead of its lane, and not listed as such",
+            "SELECT 1 FROM outcome o JOIN event e ON e.id = o.event
+             JOIN cursor u ON u.plugin = o.plugin AND e.offset > u.offset
+             WHERE NOT EXISTS (SELECT 1 FROM ahead h WHERE h.plugin = o.plugin
+                 AND h.offset = e.offset AND h.outcome = o.seq)",
+        ),
+        (
+            "a unit has an outcome and waits for another attempt",
+            "SELECT 1 FROM attempt a JOIN outcome o
+             ON o.event = a.event AND o.plugin = a.plugin AND o.callback = a.callback",
+        ),
+        (
+            "an event stands in the log and in a hole",
+            "SELECT 1 FROM hole h JOIN event e ON e.id BETWEEN h.lo AND h.hi",
+        ),
+    ] {
+        if conn.prepare_cached(sql)?.exists(())? {
+            return Err(Stop::Damaged(what.into()));
+        }
+    }
+    Ok(())
 }
 
 /// Reads rows of the log in order.

@@ -15,7 +15,7 @@ use super::crc::Crc;
 use super::fault::Stop;
 use super::writer::Txn;
 use super::{int, meta, unfit};
-use crate::Recorded;
+use crate::{Recorded, kill_point};
 
 /// Writes changes. Lanes come first and cursors next: nobody sees the order within a
 /// transaction, and an outcome that its cursor has passed need not enter `ahead`.
@@ -53,6 +53,7 @@ pub(super) fn record(txn: &mut Txn<'_>, changes: &[Change]) -> Result<Recorded, 
             Change::Began(beginning) => {
                 let text = json("beginning", beginning)?;
                 meta::put(txn.conn, meta::BEGINNING, &text)?;
+                txn.carry_over();
                 continue;
             }
             Change::Outcome(row) => (&row.plugin, &row.callback, row.event, outcome(txn, row)?),
@@ -157,6 +158,7 @@ fn lane(txn: &mut Txn<'_>, row: &LaneRow) -> Result<(), Stop> {
         .prepare_cached("INSERT OR IGNORE INTO cursor (plugin, offset, crc) VALUES (?1, ?2, ?3)")?
         .execute((plugin, cursor, cursor_sum(plugin, cursor)))?;
     if new > 0 {
+        txn.carry_over();
         passed(txn, plugin, cursor)?;
     }
     Ok(())
@@ -220,6 +222,9 @@ fn outcome(txn: &mut Txn<'_>, row: &OutcomeRow) -> Result<bool, Stop> {
         .execute((event, plugin, callback))?;
     if written == 0 {
         return Ok(false);
+    }
+    if kind == DEAD_LETTER {
+        kill_point("in_park");
     }
     txn.conn
         .prepare_cached(

@@ -3,9 +3,8 @@
 //! Invariant: a copy is a whole state of one moment, also of one that a process writes meanwhile, and
 //! a state that is replaced stands beside the one that took its place.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -13,8 +12,9 @@ use slated_model::Offset;
 
 use super::fault::Stop;
 use super::folder::{self, DATABASE, Lock, failed};
+use super::half::{self, Half};
 use super::{connect, query, readers, schema};
-use crate::{Error, Result};
+use crate::{Error, Result, kill_point};
 
 /// Rows looked at in one read.
 const PAGE: usize = 1000;
@@ -68,15 +68,11 @@ pub(super) fn check(folder: &Path) -> Result<Checked> {
 /// Copies a state to a file that is not there yet, readable by its owner alone; returns what a look
 /// through the copy found.
 pub(super) fn back_up(folder: &Path, to: &Path) -> Result<Checked> {
-    let half = beside(to, "half");
-    drop(create(&half).map_err(|err| failed(to, err))?);
-    let copied = readers::visit(folder, |conn| connect::write_copy(conn, &half))
-        .and_then(|()| settle(&half, to).map_err(|err| failed(to, err)));
-    if let Err(err) = copied {
-        // The half copy is in nobody's way; the error that made it matters more.
-        std::fs::remove_file(&half).ok();
-        return Err(err);
-    }
+    let fail = |err| failed(to, err);
+    let half = Half::begin(to).map_err(fail)?;
+    readers::visit(folder, |conn| connect::write_copy(conn, half.path()))?;
+    kill_point("in_backup");
+    half.place().map_err(fail)?;
     look_at_copy(to)
 }
 
@@ -89,43 +85,47 @@ pub(super) fn restore(folder: &Path, from: &Path) -> Result<(Checked, Option<Pat
     }
     folder::prepare(folder)?;
     let lock = Lock::take(folder)?;
-    let half = folder.join(format!("{DATABASE}.half"));
-    let mut to = create(&half).map_err(|err| failed(folder, err))?;
-    let placed = File::open(from)
-        .and_then(|mut from| io::copy(&mut from, &mut to))
-        .and_then(|_| to.sync_all())
-        .and_then(|()| put_in_place(folder, &half));
+    let fail = |err| failed(folder, err);
+    let mut half = Half::begin(&folder.join(DATABASE)).map_err(fail)?;
+    File::open(from)
+        .and_then(|mut from| io::copy(&mut from, half.file()))
+        .map_err(fail)?;
+    let aside = keep_aside(folder).map_err(fail)?;
+    kill_point("in_restore");
+    half.replace().map_err(fail)?;
+    kill_point("in_restore");
     drop(lock);
-    match placed {
-        Ok(aside) => Ok((checked, aside)),
-        Err(err) => {
-            std::fs::remove_file(&half).ok();
-            Err(failed(folder, err))
-        }
-    }
+    Ok((checked, aside))
 }
 
-/// Renames what stands there, with what its write-ahead log still holds, and the copy to its name.
-fn put_in_place(folder: &Path, half: &Path) -> io::Result<Option<PathBuf>> {
+/// Gives what stands there a second name, with what its write-ahead log still holds, and takes the
+/// log away. Killed at any moment, a whole state stands under each of the names that are there.
+fn keep_aside(folder: &Path) -> io::Result<Option<PathBuf>> {
     let database = folder.join(DATABASE);
-    let mut aside = None;
-    if database.exists() {
-        let free = (1..).map(|n| folder.join(format!("{DATABASE}.replaced-{n}")));
-        let to = free.into_iter().find(|path| !path.exists());
-        let to = to.unwrap_or_else(|| folder.join(format!("{DATABASE}.replaced")));
-        // The log first: a state without its log is an older one, and would be taken for the newest.
-        for part in ["-wal", "-shm", ""] {
-            let name = |path: &Path| PathBuf::from(format!("{}{part}", path.display()));
-            match std::fs::rename(name(&database), name(&to)) {
-                Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
-                _ => {}
-            }
-        }
-        aside = Some(to);
+    if !database.exists() {
+        return Ok(None);
     }
-    std::fs::rename(half, &database)?;
-    File::open(folder)?.sync_all()?;
-    Ok(aside)
+    // Without its log a state is an older one. One that is too damaged for this keeps its log.
+    connect::carry_over(&database).ok();
+    let free = (1..).map(|n| folder.join(format!("{DATABASE}.replaced-{n}")));
+    let to = free.into_iter().find(|path| !path.exists());
+    let to = to.unwrap_or_else(|| folder.join(format!("{DATABASE}.replaced")));
+    let part = |path: &Path, part: &str| PathBuf::from(format!("{}{part}", path.display()));
+    let absent_is_well = |end: io::Result<()>| match end {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(err),
+        _ => Ok(()),
+    };
+    for name in ["-wal", ""] {
+        let link = std::fs::hard_link(part(&database, name), part(&to, name));
+        absent_is_well(link)?;
+    }
+    half::sync_folder_of(&database)?;
+    kill_point("in_restore");
+    // A log of another state would be played into the copy.
+    for name in ["-wal", "-shm"] {
+        absent_is_well(std::fs::remove_file(part(&database, name)))?;
+    }
+    Ok(Some(to))
 }
 
 fn look_at_copy(path: &Path) -> Result<Checked> {
@@ -139,29 +139,6 @@ fn look_at_copy(path: &Path) -> Result<Checked> {
     look_through(&conn).map_err(|stop| stop.error(path))
 }
 
-/// Makes a file that only its owner can read; one that stands is an error.
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).open(path)
-}
-
-/// Gives a finished copy its name, for good; never another's.
-fn settle(half: &Path, to: &Path) -> io::Result<()> {
-    File::open(half)?.sync_all()?;
-    // A link fails where something stands, a rename would replace it.
-    std::fs::hard_link(half, to)?;
-    std::fs::remove_file(half)?;
-    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()
-}
-
-fn beside(path: &Path, what: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(what);
-    name.into()
-}
-
 fn look_through(conn: &Connection) -> std::result::Result<Checked, Stop> {
     let mut checked = Checked::default();
     let mut statement = conn.prepare("PRAGMA integrity_check(100)")?;
@@ -173,6 +150,9 @@ fn look_through(conn: &Connection) -> std::result::Result<Checked, Stop> {
         }
     }
     if let Err(stop) = query::snapshot(conn) {
+        checked.note_stop(&stop);
+    }
+    if let Err(stop) = query::all_fits_together(conn) {
         checked.note_stop(&stop);
     }
     let offsets = "SELECT offset FROM event WHERE offset > ?1 ORDER BY offset LIMIT ?2";

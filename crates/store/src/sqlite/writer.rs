@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::fault::{Stop, Trouble};
 use super::folder::Lock;
 use super::{connect, meta};
-use crate::{Epoch, Error, Result};
+use crate::{Epoch, Error, Result, kill_point};
 
 /// How many pieces of work may wait; more wait at the sender.
 pub(super) const QUEUE: usize = 1024;
@@ -49,6 +49,7 @@ pub(super) trait Job: Send {
 pub(super) struct Txn<'a> {
     pub(super) conn: &'a Connection,
     names: &'a mut Names,
+    carry: &'a mut bool,
 }
 
 /// Keys of names, as far as this process has met them.
@@ -103,6 +104,8 @@ pub(super) struct Writer {
     broken: Option<Trouble>,
     commits: u32,
     rows: u64,
+    /// Something was written that must not be lost with the write-ahead log.
+    carry: bool,
     /// Declared after the connection: let go only when that is closed.
     _lock: Lock,
 }
@@ -117,6 +120,7 @@ impl Writer {
             names: Names::default(),
             broken: None,
             commits: 0,
+            carry: false,
             _lock: lock,
         }
     }
@@ -195,10 +199,12 @@ impl Writer {
             folder,
             epoch,
             names,
+            carry,
             ..
         } = self;
         let db = |err| Trouble::judge(err, folder);
         let step = |sql| conn.prepare_cached(sql)?.execute([]).map(drop);
+        kill_point("before_txn");
         step("BEGIN IMMEDIATE").map_err(db)?;
         let current = match meta::get(conn, meta::EPOCH).and_then(|text| match text {
             Some(text) => meta::number(meta::EPOCH, &text),
@@ -218,7 +224,7 @@ impl Writer {
         let mut ends = Vec::with_capacity(batch.len());
         for job in batch {
             step("SAVEPOINT job").map_err(db)?;
-            let refused = match job.run(&mut Txn { conn, names }) {
+            let refused = match job.run(&mut Txn { conn, names, carry }) {
                 Ok(()) => None,
                 Err(Stop::Db(err)) => match db(err) {
                     trouble if trouble.is_about_the_work() => Some(trouble.error(folder)),
@@ -231,9 +237,11 @@ impl Writer {
                 names.0.clear();
             }
             step("RELEASE job").map_err(db)?;
+            kill_point("mid_txn");
             ends.push(refused.map_or(Ok(()), Err));
         }
         step("COMMIT").map_err(db)?;
+        kill_point("after_txn");
         self.commits += 1;
         Ok(ends)
     }
@@ -242,16 +250,21 @@ impl Writer {
     /// out by then, so nobody waits for it but the next transaction.
     fn carry_if_due(&mut self) {
         let rows = self.conn.total_changes() - self.rows;
-        if self.broken.is_some() || (self.commits < CARRY_COMMITS && rows < CARRY_ROWS) {
+        let due = self.carry || self.commits >= CARRY_COMMITS || rows >= CARRY_ROWS;
+        if self.broken.is_some() || !due {
             return;
         }
         self.commits = 0;
         self.rows += rows;
-        if let Err(err) = carry(&self.conn, "PASSIVE") {
-            let trouble = Trouble::judge(err, &self.folder);
-            // A full disk is no loss: the log keeps everything, and the next try is near.
-            if trouble.is_lasting() {
-                self.broken = Some(trouble);
+        match carry(&self.conn, "PASSIVE") {
+            // A reader may have kept a part of it back; the next commit tries again.
+            Ok(whole) => self.carry &= !whole,
+            Err(err) => {
+                let trouble = Trouble::judge(err, &self.folder);
+                // A full disk is no loss: the log keeps everything, and the next try is near.
+                if trouble.is_lasting() {
+                    self.broken = Some(trouble);
+                }
             }
         }
     }
@@ -275,11 +288,21 @@ impl Writer {
     }
 }
 
-fn carry(conn: &Connection, how: &str) -> rusqlite::Result<()> {
-    conn.query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |_| Ok(()))
+/// Carries the write-ahead log over; tells whether all of it.
+fn carry(conn: &Connection, how: &str) -> rusqlite::Result<bool> {
+    conn.query_row(&format!("PRAGMA wal_checkpoint({how})"), [], |row| {
+        let number = |at| row.get::<_, i64>(at);
+        Ok(number(0)? == 0 && number(1)? == number(2)?)
+    })
 }
 
 impl Txn<'_> {
+    /// Has the write-ahead log carried over when this is committed. For what says where something
+    /// begins: without it a state that lost its log would be taken for one before the beginning, and
+    /// what was to come since would be skipped without a word.
+    pub(super) const fn carry_over(&mut self) {
+        *self.carry = true;
+    }
     /// Returns the key of a plugin; a new one gets one.
     pub(super) fn plugin(&mut self, plugin: &PluginId) -> std::result::Result<i64, Stop> {
         if let Some((key, _)) = self.names.0.get(plugin) {
