@@ -81,6 +81,7 @@ impl<'a> Peers<'a> {
 pub struct Gate {
     rules: Rules,
     begun: bool,
+    paused: bool,
 }
 
 impl Default for Gate {
@@ -95,6 +96,7 @@ impl Gate {
         Self {
             rules,
             begun: matches!(rules.order, Order::Independent),
+            paused: false,
         }
     }
     /// Lets dispatch begin: every plugin is ready, has failed to load, or was waited for in vain.
@@ -104,6 +106,18 @@ impl Gate {
     /// Tells whether dispatch has begun.
     pub const fn has_begun(&self) -> bool {
         self.begun
+    }
+    /// Lets nobody send anything, not even another attempt: what came of it could not be written.
+    pub const fn pause(&mut self) {
+        self.paused = true;
+    }
+    /// Ends a pause. Every lane wants to be asked again.
+    pub const fn go_on(&mut self) {
+        self.paused = false;
+    }
+    /// Tells whether nothing may be sent.
+    pub const fn is_paused(&self) -> bool {
+        self.paused
     }
     /// Tells whether lanes wait for each other at all.
     pub const fn orders(&self) -> bool {

@@ -47,6 +47,7 @@ def make_callback(settings):
         global _bodies
         _bodies += 1
         body = _bodies
+        spring("before_body")
         journal(
             "start",
             plugin=SETTINGS["plugin"],
@@ -64,11 +65,13 @@ def make_callback(settings):
             for rule in settings["rules"]:
                 if applies(rule, settings, event):
                     misbehave(rule["act"])
+            spring("in_body")
             at_site = True
             write(sg, settings["write"], event)
             ok = True
         finally:
             journal("end", body=body, ok=ok, site=at_site and not ok, at_ms=now_ms())
+        spring("after_body")
 
     callback.__name__ = str(settings["name"])
     return callback
@@ -98,6 +101,32 @@ def applies(rule, settings, event):
         return True
     finally:
         os.close(tries)
+
+
+def spring(point):
+    """Kills the daemon, and this process too, where the test has set a trap at this point."""
+    try:
+        with open(SETTINGS["trap"]) as file:
+            trap = json.load(file)
+    except OSError:
+        return
+    if trap["point"] != point:
+        return
+    passed = os.open(SETTINGS["trap"] + ".passed", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(passed, b".")
+        if os.fstat(passed).st_size < trap["count"]:
+            return
+    finally:
+        os.close(passed)
+    try:
+        # One alone springs it.
+        os.rename(SETTINGS["trap"], SETTINGS["trap"] + ".sprung")
+    except OSError:
+        return
+    os.kill(trap["pid"], signal.SIGKILL)
+    if trap["both"]:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def place_of(one, many):

@@ -10,11 +10,12 @@ use slated_sim::{Server, Site, SiteOptions};
 
 use crate::conf::ConfFile;
 use crate::daemon::Recipe;
+use crate::disk::Disk;
 use crate::history::Start;
 use crate::plugins::{Plugin, Script};
 use crate::python;
 use crate::service::Services;
-use crate::world::World;
+use crate::world::{Kept, World};
 
 /// The folder of plugins, as the configuration calls it.
 pub(crate) const FOLDER: &str = "plugins";
@@ -36,6 +37,7 @@ pub struct Builder {
     window: usize,
     retries: bool,
     env: Vec<(String, String)>,
+    disk: bool,
 }
 
 impl Builder {
@@ -49,6 +51,7 @@ impl Builder {
             window: 16,
             retries: true,
             env: Vec::new(),
+            disk: false,
         };
         // Quick enough for a test that waits for a look.
         builder
@@ -92,6 +95,11 @@ impl Builder {
     pub fn no_retries(mut self) -> Self {
         self.retries = false;
         self.setting("defaults", "retry", "\"none\"")
+    }
+    /// Puts the state on a disk that [`World::disk`] breaks. Needs Linux and a C compiler.
+    pub const fn breakable_disk(mut self) -> Self {
+        self.disk = true;
+        self
     }
     /// Sets a variable in the daemon's environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -158,6 +166,8 @@ impl Builder {
             .context("cannot make the plugins folder")?;
         let mut env = builder.env;
         env.push((key.to_owned(), script.key.clone()));
+        let disk = builder.disk.then(|| Disk::new(folder.path())).transpose()?;
+        env.extend(disk.iter().flat_map(|disk| disk.variables(&state)));
         let world = World {
             services: Services::of(&config),
             recipe: Recipe {
@@ -171,6 +181,8 @@ impl Builder {
             server,
             script,
             daemon: None,
+            disk,
+            kept: Kept::default(),
             plugins: builder.plugins,
             configured,
             state,

@@ -118,6 +118,17 @@ impl Daemon {
         kill_process(id, Signal::TERM).context("cannot signal the daemon")?;
         self.wait(limit).await
     }
+    /// Returns its process, while it has one.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+    /// Waits until it is gone; `None` if it is not within `limit`.
+    pub(crate) async fn ends_within(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+        match tokio::time::timeout(limit, self.child.wait()).await {
+            Ok(status) => Ok(Some(status.context("cannot wait for the daemon")?)),
+            Err(_) => Ok(None),
+        }
+    }
     /// Waits until it is gone.
     pub(crate) async fn wait(mut self, limit: Duration) -> Result<ExitStatus> {
         let ended = tokio::time::timeout(limit, self.child.wait()).await;

@@ -43,13 +43,17 @@
 mod build;
 mod conf;
 mod daemon;
+mod disk;
 pub mod history;
 mod observe;
 pub mod plugins;
 pub mod python;
 mod service;
+mod trap;
 mod world;
 
 pub use build::Builder;
 pub use conf::ConfFile;
+pub use disk::DiskFault;
+pub use trap::Death;
 pub use world::World;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use slated_model::{AttributeRule, CallbackId, Matcher, PluginId};
 
 use crate::history::Lane;
+use crate::trap::TRAP;
 
 const JOURNAL: &str = include_str!("../plugins/journal.py");
 
@@ -138,6 +139,7 @@ impl Plugin {
             Kind::Journal(_) => {
                 let settings = json!({
                     "plugin": self.id(configured),
+                    "trap": journal.with_file_name(TRAP),
                     "journal": journal,
                     "script": script.name,
                     "key": script.key,

@@ -4,7 +4,7 @@
 //! the binary, in a process of its own that can be killed; its state is read from its
 //! store, which is open to readers at any time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -19,7 +19,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::build::{Builder, FOLDER};
 use crate::daemon::{self, Daemon, Recipe};
-use crate::history::{FaultKind, History, Line, Start, Verdict, judge, parse_journal};
+use crate::disk::{Disk, DiskFault};
+use crate::history::{FaultKind, History, Line, Record, Start, Verdict, judge, parse_journal};
 use crate::plugins::{Plugin, Script};
 use crate::service::Services;
 use crate::{observe, python};
@@ -40,6 +41,8 @@ pub struct World {
     pub(crate) script: Script,
     pub(crate) recipe: Recipe,
     pub(crate) daemon: Option<Daemon>,
+    pub(crate) disk: Option<Disk>,
+    pub(crate) kept: Kept,
     pub(crate) plugins: Vec<Plugin>,
     /// The folder of plugins, as the configuration calls it.
     pub(crate) configured: String,
@@ -50,6 +53,13 @@ pub struct World {
     pub(crate) start: Start,
     /// Where plugins start that start elsewhere, and what they are owed from before.
     pub(crate) starts: BTreeMap<String, (Start, Vec<EventId>)>,
+}
+
+/// What was on record before retention let it go.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept {
+    log: Vec<EventId>,
+    records: Vec<Record>,
 }
 
 impl World {
@@ -119,6 +129,30 @@ with open(path, 'wb') as out:
         let killed = daemon.kill9().await;
         self.mark(&Line::DaemonKilled)?;
         self.explained(killed)
+    }
+    /// Waits until the daemon has ended badly by itself; returns its exit code.
+    pub async fn failed(&mut self) -> Result<i32> {
+        let daemon = self.daemon.take().context("no daemon runs")?;
+        let ended = daemon.wait(PATIENCE).await;
+        // What was in flight is not on record, as after a kill.
+        self.mark(&Line::DaemonKilled)?;
+        let status = self.explained(ended)?;
+        let code = status.code().filter(|code| *code != 0);
+        code.with_context(|| format!("it ended with {status}\n{}", self.log()))
+    }
+    /// Breaks the disk that the state stands on, or mends it.
+    pub fn disk(&self, fault: Option<DiskFault>) -> Result<()> {
+        let disk = self.disk.as_ref().context("its disk cannot break")?;
+        disk.set(fault)
+    }
+    /// Remembers what is on record for the judge, before retention lets go of it.
+    pub async fn keep(&mut self) -> Result<()> {
+        let (history, _) = self.history().await?;
+        self.kept = Kept {
+            log: history.log.unwrap_or_default(),
+            records: history.records.unwrap_or_default(),
+        };
+        Ok(())
     }
     /// Asks the daemon to end with SIGTERM; returns how it did.
     pub async fn terminate(&mut self) -> Result<ExitStatus> {
@@ -281,9 +315,15 @@ with open(path, 'wb') as out:
     pub async fn history(&self) -> Result<(History, usize)> {
         let store = self.store()?;
         // Records first: a body that is on record has ended in a journal read after it.
-        let records = observe::records(&store).await?;
-        let log = observe::log(&store).await?;
+        let mut records = observe::records(&store).await?;
+        let mut log = observe::log(&store).await?;
         store.close().await;
+        // Rows go from the log's beginning.
+        let here: BTreeSet<_> = log.iter().copied().collect();
+        let gone = self.kept.log.iter().filter(|id| !here.contains(id));
+        log.splice(0..0, gone.copied());
+        let gone = |record: &&Record| !here.contains(&record.event);
+        records.extend(self.kept.records.iter().filter(gone).cloned());
         let journal = self.journal()?;
         let (shown, pending) = observe::shown(&self.site);
         let (window, retries) = self.policy;

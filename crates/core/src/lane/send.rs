@@ -125,7 +125,7 @@ impl Lane {
         // Found anew below, if it still is so.
         let held_up = self.held_up.take();
         let waited = self.leave_queue();
-        if !self.may_send() || !self.site_is_back(at) {
+        if !self.may_send() || !self.site_is_back(at) || at.gate.is_paused() {
             return;
         }
         if at.gate.has_begun() {

@@ -2,6 +2,7 @@
 //! slow disks and restarts.
 
 mod line;
+mod pause;
 mod resume;
 #[path = "../../tests/support/mod.rs"]
 mod support;

@@ -80,6 +80,9 @@ fn show(status: &StatusView) {
         site.head, holes.open, holes.open_ids, holes.closed, site.late
     ));
     out::line(format!("log      {} events", status.log.events));
+    if let Some(trouble) = &status.log.trouble {
+        out::line(format!("         {}", trouble.red()));
+    }
     out::line("");
     plugins(&status.plugins);
     if let Some(table) = callbacks(&status.plugins) {

@@ -52,7 +52,9 @@ impl Desk {
 
     /// Returns everything at a glance.
     pub(crate) async fn status(&self) -> slated_store::Result<StatusView> {
-        let Roll { plugins, log, .. } = self.plugins().await;
+        let Roll {
+            plugins, log, disk, ..
+        } = self.plugins().await;
         Ok(StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
             running: true,
@@ -61,6 +63,7 @@ impl Desk {
             log: LogView {
                 events: log.start.until(log.end),
                 end: log.end.0,
+                trouble: disk,
             },
             plugins,
         })

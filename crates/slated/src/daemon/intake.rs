@@ -10,11 +10,11 @@ use std::time::Duration;
 use slated_core::follow::{Disorder, Follower, Look, Next, Pace, Request, Start, Status};
 use slated_model::{LedgerState, Row};
 use slated_site::{Backoff, Client, Page, Query};
-use slated_store::{Append, Appended, Store};
+use slated_store::{Append, Appended, Store, kill_point};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::message::Message;
+use super::message::{Message, Writes};
 use crate::clock::{Clock, wall_ms};
 use crate::tell::{Fact, Teller};
 
@@ -89,6 +89,7 @@ impl Intake {
             };
             let answer = match self.ask(request).await {
                 Ok(page) => {
+                    kill_point("after_fetch");
                     let look = follower.answer(self.clock.now(), page.events);
                     look.map_err(|disorder| Trouble::of_answer(&self.url, disorder))
                 }
@@ -188,23 +189,24 @@ impl Intake {
     async fn commit(&mut self, look: Look) -> Result<(), slated_store::Error> {
         let Look { events, ledger } = look;
         let append = Append { events, ledger };
-        let mut told = false;
+        let who = Writes::Intake;
+        let mut full = false;
         let end = loop {
             match self.append(append.clone()).await {
                 Ok(appended) => break appended.end,
                 // The look is in hand and nothing was written: it waits until the disk has healed.
-                Err(slated_store::Error::NoRoom { folder, source }) => {
-                    if !std::mem::replace(&mut told, true) {
-                        let error = slated_store::Error::NoRoom { folder, source };
-                        self.teller.tell(Fact::StateFailed {
-                            error: error.to_string(),
-                        });
-                    }
+                Err(error @ slated_store::Error::NoRoom { .. }) => {
+                    full = true;
+                    let error = Some(error);
+                    self.inform(Message::NoRoom { who, error }).await;
                     tokio::time::sleep(DISK_WAIT).await;
                 }
                 Err(error) => return Err(error),
             }
         };
+        if full {
+            self.inform(Message::NoRoom { who, error: None }).await;
+        }
         let first = end.0 + 1 - append.events.len() as u64;
         let rows: Vec<_> = (first..)
             .zip(append.events)

@@ -40,12 +40,26 @@ pub(crate) enum Message {
     },
     /// The journal's write has ended.
     Recorded(Result<Recorded, slated_store::Error>),
+    /// A write found no room and is tried again; without an error it has gone through.
+    NoRoom {
+        who: Writes,
+        error: Option<slated_store::Error>,
+    },
     /// The plugins' files changed.
     Files(Vec<FileChange>),
     /// Retention has let rows go: the log starts after this offset; or it failed, and nothing changed.
     Pruned { start: Option<Offset> },
     /// A person asks.
     Ask(Question),
+}
+
+/// Who writes what work waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Writes {
+    /// What lanes did.
+    Journal,
+    /// What the site showed.
+    Intake,
 }
 
 /// What a person can ask of a running daemon.
@@ -87,6 +101,8 @@ pub(crate) struct Roll {
     /// How many files are modules that plugins import.
     pub(crate) helpers: usize,
     pub(crate) log: LogEnd,
+    /// Why nothing can be written, if so.
+    pub(crate) disk: Option<String>,
 }
 
 /// Where a question about one plugin is answered.

@@ -205,6 +205,10 @@ pub(crate) enum Fact {
     },
     /// The state cannot be written for now.
     StateFailed { error: String },
+    /// It can again.
+    StateMended,
+    /// The daemon ends with outcomes that are not on record.
+    LeftUnwritten,
 }
 
 /// Tells facts to the log and to whoever listens. Clones tell the same.
@@ -275,6 +279,7 @@ impl Fact {
             | Self::PluginQuarantined { .. }
             | Self::StateLarge { .. }
             | Self::StateFailed { .. }
+            | Self::LeftUnwritten
             | Self::SiteFailed { refused: true, .. } => record::ERROR,
             Self::SiteFailed { .. }
             | Self::PluginUnlucky { .. }
@@ -402,7 +407,9 @@ impl Fact {
             | Self::Stopping { .. }
             | Self::LettersExpired { .. }
             | Self::StateLarge { .. }
-            | Self::StateFailed { .. } => (None, None, None),
+            | Self::StateFailed { .. }
+            | Self::StateMended
+            | Self::LeftUnwritten => (None, None, None),
         }
     }
 }

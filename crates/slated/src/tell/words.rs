@@ -376,7 +376,16 @@ impl fmt::Display for Fact {
                     ),
                 }
             }
-            Self::StateFailed { error } => f.write_str(error),
+            Self::StateFailed { error } => write!(
+                f,
+                "{error}. Nothing is read from the site and no plugin is called until it can be written again; slated tries every two seconds."
+            ),
+            Self::StateMended => {
+                f.write_str("The state can be written again; everything goes on.")
+            }
+            Self::LeftUnwritten => f.write_str(
+                "What callbacks did last could not be written down; they run again for the same events after the next start.",
+            ),
         }
     }
 }

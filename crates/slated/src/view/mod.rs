@@ -157,6 +157,9 @@ pub(crate) struct LogView {
     pub(crate) events: u64,
     /// The offset of the newest.
     pub(crate) end: u64,
+    /// Why nothing can be written for now, if so.
+    #[serde(default)]
+    pub(crate) trouble: Option<String>,
 }
 
 /// One plugin.

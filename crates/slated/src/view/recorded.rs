@@ -176,6 +176,7 @@ impl LogView {
         Self {
             events: snapshot.log.start.until(snapshot.log.end),
             end: snapshot.log.end.0,
+            trouble: None,
         }
     }
 }

@@ -4,6 +4,8 @@
 //! of the log, an answer of `slated status`) and ends before the judge of the testkit.
 
 mod conf;
+#[cfg(target_os = "linux")]
+mod disk;
 mod export;
 mod failures;
 mod identity;
@@ -28,6 +30,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use slated_sim::{EventRow, Site};
 use slated_testkit::history::Line;
@@ -101,6 +104,12 @@ pub(crate) fn loads(world: &World, plugin: &str) -> Result<Vec<u32>> {
         _ => None,
     };
     Ok(journal.iter().filter_map(pid).collect())
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(pid: Option<u32>, signal: Signal) -> Result<()> {
+    let pid = pid.and_then(|pid| Pid::from_raw(pid.cast_signed()));
+    Ok(kill_process(pid.context("no process")?, signal)?)
 }
 
 /// Tells whether a process runs; one that nobody has reaped yet does not.

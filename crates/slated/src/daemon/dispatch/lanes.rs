@@ -7,6 +7,7 @@ use slated_core::lane::{self, Lane, Moment};
 use slated_core::life;
 use slated_core::retry::SiteHealth;
 use slated_model::{Attempt, Change, EventId, Failure, LaneRow, Offset, OutcomeRow, Row};
+use slated_store::kill_point;
 
 use super::Dispatcher;
 use crate::clock::{seed, wall_ms};
@@ -272,7 +273,7 @@ impl Dispatcher {
             }
         }
         match self.workers.send(handle, &plugin.id, frame) {
-            Ok(()) => {}
+            Ok(()) => kill_point("after_dispatch"),
             // The callbacks fail, the stream goes on.
             Err(Unsent::Event(failure)) => {
                 for n in callbacks {

@@ -4,6 +4,7 @@ use slated_core::lane;
 use slated_core::life::{self, Generation};
 use slated_host::{SpawnError, WorkerId};
 use slated_model::{Change, WorkerRow};
+use slated_store::kill_point;
 
 use super::{CLEAN_STOP, Dispatcher, REPLACED};
 use crate::daemon::journal::Place;
@@ -139,6 +140,9 @@ impl Dispatcher {
             };
             if handle.goodbye(reason, grace).is_err() {
                 handle.kill();
+            }
+            if self.stopping.is_none() {
+                kill_point("in_reload");
             }
         }
     }

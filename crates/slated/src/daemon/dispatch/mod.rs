@@ -7,6 +7,7 @@
 //! Invariant: the loop never waits for a plugin, the disk or the site; what takes time runs in a
 //! task of its own and comes back as a [`Message`].
 
+mod disk;
 mod files;
 mod lanes;
 mod letters;
@@ -24,20 +25,21 @@ use slated_core::lane::{self, Lane};
 use slated_core::life::{self, Generation};
 use slated_core::order::Gate;
 use slated_host::{Report, WorkerId};
-use slated_model::{Attempt, LaneRow, Offset, OutcomeRow, PluginId};
-use slated_store::{Recorded, Snapshot, Store};
+use slated_model::{Attempt, Change, LaneRow, Offset, OutcomeRow, PluginId};
+use slated_store::{Recorded, Snapshot, Store, kill_point};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::daemon::journal::{Journal, Place};
-use crate::daemon::message::Message;
+use crate::daemon::message::{Message, Writes};
 use crate::daemon::pages::Pages;
 use crate::daemon::plugin::Plugin;
 use crate::daemon::since::Since;
 use crate::daemon::tail::Tail;
 use crate::daemon::workers::Workers;
 use crate::tell::{Fact, Teller};
+use disk::Disk;
 use files::Heir;
 use letters::Wish;
 pub(crate) use letters::takes_letters;
@@ -77,6 +79,7 @@ pub(crate) struct Dispatcher {
     /// Rows up to here may be on their way out.
     going: Option<Offset>,
     gate: Gate,
+    disk: Disk,
     /// When dispatch begins at the latest, whatever plugins are not ready.
     begins_by: Mono,
     /// The plugins' files were looked at.
@@ -152,6 +155,7 @@ impl Dispatcher {
             log_start: snapshot.log.start,
             going: None,
             gate: Gate::new(rules),
+            disk: Disk::default(),
             begins_by: clock.now() + BEGIN,
             listed: false,
             site: Site {
@@ -199,6 +203,9 @@ impl Dispatcher {
             if self.has_stopped() {
                 return Ok(());
             }
+            if let Some(unwritten) = self.stops_unwritten() {
+                return Err(unwritten);
+            }
         }
     }
 
@@ -221,6 +228,7 @@ impl Dispatcher {
                 self.feed(place, lane::Input::Recalled { event, row: row? });
             }
             Message::Recorded(result) => self.recorded(result)?,
+            Message::NoRoom { who, error } => self.disk(who, error),
             Message::Files(changes) => {
                 for change in changes {
                     self.file(change);
@@ -275,24 +283,27 @@ impl Dispatcher {
             return;
         };
         let (store, back) = (self.store.clone(), self.back.clone());
-        let teller = self.teller.clone();
+        let outcomes = changes.iter().any(|c| matches!(c, Change::Outcome(_)));
         tokio::spawn(async move {
-            let mut told = false;
+            if outcomes {
+                kill_point("before_record");
+            }
             let result = loop {
                 match store.record(changes.clone()).await {
-                    // Nothing was written; what is done waits here until the disk has healed, and
-                    // nothing new is sent beyond the windows meanwhile.
+                    // Nothing was written; what is done waits here until the disk has healed.
                     Err(error @ slated_store::Error::NoRoom { .. }) => {
-                        if !std::mem::replace(&mut told, true) {
-                            teller.tell(Fact::StateFailed {
-                                error: error.to_string(),
-                            });
-                        }
+                        let error = Some(error);
+                        let who = Writes::Journal;
+                        let full = Message::NoRoom { who, error };
+                        back.send(full).await.unwrap_or_default();
                         tokio::time::sleep(DISK_WAIT).await;
                     }
                     result => break result,
                 }
             };
+            if outcomes {
+                kill_point("after_record");
+            }
             back.send(Message::Recorded(result))
                 .await
                 .unwrap_or_default();
@@ -304,6 +315,7 @@ impl Dispatcher {
         result: Result<Recorded, slated_store::Error>,
     ) -> Result<(), slated_store::Error> {
         let recorded = result?;
+        self.disk(Writes::Journal, None);
         for (place, ticket) in self.journal.written() {
             self.feed(place, lane::Input::Durable(ticket));
         }

@@ -38,6 +38,7 @@ impl Dispatcher {
                     plugins: self.views(),
                     helpers: self.plugins.iter().filter(|p| p.helper).count(),
                     log,
+                    disk: self.disk.trouble(),
                 };
                 reply.send(roll).unwrap_or_default();
             }

@@ -7,6 +7,7 @@ use slated_core::life::{self, Generation};
 use slated_host::wire::{Emails, LoadFailed, LoadPhase};
 use slated_host::{Report, WorkerId};
 use slated_model::Change;
+use slated_store::kill_point;
 
 use super::Dispatcher;
 use crate::daemon::journal::Place;
@@ -231,6 +232,9 @@ impl Dispatcher {
         plugin.workers.remove(&generation);
         plugin.tried = true;
         let ours = exit.expected || plugin.life.is_leaving(generation);
+        if ours && self.stopping.is_none() {
+            kill_point("in_reload");
+        }
         if !ours {
             // What dies while it loads is no module that others import.
             self.is_plugin(place);
