@@ -1,6 +1,9 @@
 //! The daemon and its workers die again and again while people work on the site: nothing is lost,
 //! nothing comes out of order, and no more runs again than promise P4 allows.
 
+#[cfg(debug_assertions)]
+mod points;
+
 use std::time::Duration;
 
 use slated_sim::{CommitPolicy, Fate};
