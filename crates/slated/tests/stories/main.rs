@@ -8,6 +8,7 @@ mod conf;
 mod disk;
 mod export;
 mod failures;
+mod host;
 mod identity;
 mod import;
 mod logs;
