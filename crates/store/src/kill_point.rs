@@ -30,5 +30,5 @@ pub fn kill_point(name: &str) {
 
 /// Does nothing.
 #[cfg(not(debug_assertions))]
-#[inline(always)]
+#[inline]
 pub const fn kill_point(_: &str) {}

@@ -75,6 +75,15 @@ async fn a_changed_row_that_a_start_reads_is_named() {
         ("UPDATE lane SET owed = '[5]'", "lane of /srv/plugins/notes"),
         ("DELETE FROM cursor", "cursor of /srv/plugins/notes"),
         ("DELETE FROM plugin", "a lane's plugin"),
+        ("DELETE FROM lane", "a lane is gone"),
+        (
+            "DELETE FROM meta WHERE key = 'ledger'",
+            "meta row `ledger` is gone",
+        ),
+        (
+            "UPDATE meta SET key = 'sitf' WHERE key = 'site'",
+            "meta row `sitf`",
+        ),
         ("UPDATE hole SET hi = 12", "hole 11"),
         ("UPDATE hole SET age_ms = 6", "hole 11"),
         (
@@ -152,6 +161,7 @@ async fn a_damaged_epoch_is_found_at_opening() {
     for change in [
         "UPDATE meta SET value = '0' WHERE key = 'epoch'",
         "UPDATE meta SET value = '7' WHERE key = 'epoch'",
+        "DELETE FROM meta WHERE key = 'epoch'",
     ] {
         let folder = state().await;
         sql(folder.path(), change);

@@ -360,6 +360,7 @@ fn gap(state: &State, moments: &[Moment]) -> String {
         [
             ("log", log),
             ("bodies", format!("{:?}", s.log)),
+            ("site", format!("{:?}", s.site)),
             ("ledger", s.ledger.clone()),
             ("lanes", s.lanes.clone()),
             ("attempts", attempts),
@@ -387,7 +388,7 @@ fn number(name: &str) -> Option<u64> {
 
 #[tokio::test]
 async fn spoilt_files_open_at_a_state_that_was_or_are_found_out() {
-    let seed = number("SLATED_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let seed = number("SLATED_SEED").unwrap_or(1);
     let cases = number("SLATED_TORN_CASES").unwrap_or(330);
     eprintln!("SLATED_SEED={seed}");
     let mut dice = fastrand::Rng::with_seed(seed);

@@ -265,6 +265,9 @@ pub(super) fn write_copy(conn: &Connection, path: &Path) -> std::result::Result<
 pub(super) fn bump_epoch(conn: &mut Connection, version: &str) -> std::result::Result<Epoch, Stop> {
     let txn = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let epoch = match meta::get(&txn, meta::EPOCH)? {
+        None if has_rows(&txn)? => {
+            return Err(Stop::Damaged("meta row `epoch` is gone".into()));
+        }
         None => 1,
         Some(text) => meta::number(meta::EPOCH, &text)?.saturating_add(1),
     };
@@ -272,6 +275,13 @@ pub(super) fn bump_epoch(conn: &mut Connection, version: &str) -> std::result::R
     meta::put(&txn, meta::VERSION, version)?;
     txn.commit()?;
     Ok(Epoch(epoch))
+}
+
+/// Tells whether a state is one that was opened before.
+fn has_rows(conn: &Connection) -> std::result::Result<bool, Stop> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM event) OR EXISTS (SELECT 1 FROM lane)
+        OR EXISTS (SELECT 1 FROM cursor)";
+    Ok(conn.query_row(sql, [], |row| row.get(0))?)
 }
 
 fn immutable_uri(path: &Path) -> PathBuf {

@@ -47,7 +47,17 @@ pub(super) fn snapshot(conn: &Connection) -> Result<Snapshot> {
 
 /// Holds tables against each other: rows that carry no sum, or are gone, show by those that stay.
 fn fits_together(conn: &Connection) -> Result<()> {
+    // A row under a spoilt key would be looked for in vain, and taken for one never written.
+    for key in all(conn, "SELECT key FROM meta", (), |row| {
+        column::<String>(row, 0, || "a meta row".into())
+    })? {
+        meta::get(conn, &key)?;
+    }
     for (what, sql) in [
+        (
+            "meta row `ledger` is gone, and the log is not",
+            "SELECT 1 FROM event WHERE NOT EXISTS (SELECT 1 FROM meta WHERE key = 'ledger')",
+        ),
         (
             "a lane is gone, and its cursor is not",
             "SELECT 1 FROM cursor WHERE plugin NOT IN (SELECT plugin FROM lane)",
