@@ -192,6 +192,15 @@ async fn history(dice: &mut fastrand::Rng) -> Vec<Moment> {
             state,
         });
     }
+    // And one at rest: no log hides what is wrong with the database.
+    let state = read(&store).await.unwrap();
+    store.close().await;
+    drop(store);
+    moments.push(Moment {
+        database: std::fs::read(folder.path().join("state.db")).unwrap(),
+        log: Vec::new(),
+        state,
+    });
     moments
 }
 
@@ -268,16 +277,24 @@ fn spoil(
 ) -> Option<std::ops::RangeInclusive<usize>> {
     let carried = |n: &usize| moments[*n].database != moments[*n - 1].database;
     let at = match what {
-        Spoil::TornCarry => (1..moments.len()).find(carried).unwrap(),
-        _ => dice.usize(1..moments.len()),
+        Spoil::TornCarry => (1..moments.len() - 1).rfind(carried).unwrap(),
+        Spoil::CutDatabase | Spoil::ZeroedDatabase | Spoil::Swapped | Spoil::FlippedDatabase
+            if dice.bool() =>
+        {
+            moments.len() - 1
+        }
+        _ => dice.usize(1..moments.len() - 1),
     };
     let (before, now) = (&moments[at - 1], &moments[at]);
+    let begun_anew = !now.log.starts_with(&before.log);
     let (mut database, mut log) = (now.database.clone(), now.log.clone());
     let mut wanted = None;
     match what {
         Spoil::TornCommit => {
-            // Of a moment that is not carried over as well.
-            database.clone_from(&before.database);
+            // The log begins anew only after it was carried over, and synced.
+            if !begun_anew {
+                database.clone_from(&before.database);
+            }
             log = torn(&before.log, &now.log, dice);
             wanted = Some(at - 1..=at);
         }
@@ -291,7 +308,12 @@ fn spoil(
                     database[place].copy_from_slice(old);
                 }
             }
-            wanted = Some(at..=at);
+            // It was carried over before the commit that began it anew, or after the last one in it.
+            if begun_anew {
+                log.clone_from(&before.log);
+            }
+            let carried = at - usize::from(begun_anew);
+            wanted = Some(carried..=carried);
         }
         Spoil::CutLog => log.truncate(dice.usize(..log.len())),
         Spoil::CutDatabase => database.truncate(dice.usize(..database.len())),
