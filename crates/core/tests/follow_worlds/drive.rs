@@ -40,7 +40,7 @@ pub(crate) fn live(w: &mut World, disk: &mut Disk, until: f64, start: &Start) ->
                 before.clear();
                 before.extend(follower.holes().map(|(hole, _)| hole));
                 let look = follower.answer(w.mono(), rows).expect("an orderly page");
-                if disk.state_exists() {
+                if disk.exists {
                     after.clear();
                     after.extend(follower.holes().map(|(hole, _)| hole));
                     absence_was_seen(w, &before, &after);
@@ -88,8 +88,8 @@ fn absence_was_seen(w: &World, before: &[Hole], after: &[Hole]) {
         {
             continue;
         }
-        for (id, _) in w.within(hole.lo.0, hole.hi.0) {
-            assert!(w.vis[id] > w.shown, "{hole:?}: {id} was visible");
+        for (id, _) in w.table.within(hole.lo.0, hole.hi.0) {
+            assert!(w.table.vis[id] > w.shown, "{hole:?}: {id} was visible");
         }
     }
 }

@@ -13,11 +13,17 @@ mod drive;
 #[cfg(test)]
 mod head;
 #[cfg(test)]
+#[path = "../support/ledger.rs"]
+mod ledger;
+#[cfg(test)]
 mod restores;
 #[cfg(test)]
 mod site;
 #[cfg(test)]
 mod starts;
+#[cfg(test)]
+#[path = "../support/table.rs"]
+mod table;
 
 #[cfg(test)]
 mod runs {

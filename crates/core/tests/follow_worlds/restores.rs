@@ -47,14 +47,17 @@ pub(crate) fn restored(seed: u64) -> (World, Vec<f64>) {
     } else {
         *LOSSES.get(w.rng.usize(..LOSSES.len())).unwrap()
     };
-    let gone: Vec<u64> = w.rows[w.rows.len() - lost..].iter().map(|r| r.0).collect();
+    let gone: Vec<u64> = w.table.rows[w.table.rows.len() - lost..]
+        .iter()
+        .map(|r| r.0)
+        .collect();
     let (first, high) = (gone[0], gone[lost - 1]);
     let (logged, known) = (disk.log.len(), disk.state().unwrap().anchors);
     let t = w.now + if how == How::Down { 0.0 } else { 9.0 };
     w.plan = Some((
         t,
         Box::new(move |w| {
-            w.rows.truncate(w.rows.len() - lost);
+            w.table.rows.truncate(w.table.rows.len() - lost);
             let from = if harmless { high + 1 } else { first };
             if harmless {
                 let back = if how == How::Hidden {
@@ -62,9 +65,9 @@ pub(crate) fn restored(seed: u64) -> (World, Vec<f64>) {
                 } else {
                     gone
                 };
-                w.add(back.into_iter().map(|id| (id, t + 5.0)));
+                w.table.add(back.into_iter().map(|id| (id, t + 5.0)));
             } else {
-                (w.todo, w.life) = (Vec::new(), 1);
+                (w.table.todo, w.life) = (Vec::new(), 1);
             }
             let at = |id: u64| match how {
                 How::Slow => t + (id - from) as f64,
@@ -74,18 +77,19 @@ pub(crate) fn restored(seed: u64) -> (World, Vec<f64>) {
             let again = (from..high + 300)
                 .filter(|_| w.rng.f64() > 0.02)
                 .collect::<Vec<_>>();
-            w.add(again.into_iter().map(|id| (id, at(id))));
+            w.table.add(again.into_iter().map(|id| (id, at(id))));
         }),
     ));
     let until = t + 400.0 + lost as f64;
     let alive = live(&mut w, &mut disk, until, &Start::Latest);
     let new: Vec<u64> = disk.log[logged..].iter().map(|e| e.0).collect();
     if alive {
-        let another = |id: u64| w.readable(id) && w.within(id, id).iter().any(|r| r.1 > 0);
+        let another =
+            |id: u64| w.table.readable(id) && w.table.within(id, id).iter().any(|r| r.1 > 0);
         let told = known.iter().find(|anchor| another(anchor.id.0));
         assert_eq!(told, None, "{how:?}: went on, though an anchor tells");
         let unseen = |(id, life): &&(u64, u32)| (*life > 0 || *id > high) && !new.contains(id);
-        let unseen = w.rows.iter().filter(unseen).count();
+        let unseen = w.table.rows.iter().filter(unseen).count();
         // When the new history has no readable row where an anchor stood, the end of the old
         // one looks hidden, and the rows that took its ids are not seen: a few at most.
         let blind = if harmless { 0 } else { 4 };
@@ -123,12 +127,12 @@ pub(crate) fn overgrown(seed: u64) -> (World, Vec<f64>) {
     let mut w = World::new(rng, vis, 0.0);
     let mut disk = Disk::at(999, Vec::new(), &[]);
     assert!(live(&mut w, &mut disk, end + 120.0, &Start::Latest));
-    let high = w.rows[w.rows.len() - 1].0;
+    let high = w.table.rows[w.table.rows.len() - 1].0;
     assert_eq!(disk.state().unwrap().high.0, high);
     let (lost, grown) = (w.rng.usize(8..60), w.rng.u64(1..2000));
-    let kept = w.rows.len() - lost;
-    let from = w.rows[kept].0;
-    w.rows.truncate(kept);
+    let kept = w.table.rows.len() - lost;
+    let from = w.table.rows[kept].0;
+    w.table.rows.truncate(kept);
     w.life = 1;
     let mut new: HashMap<u64, f64> = (from..high)
         .chain(high + 1..high + grown)
@@ -137,7 +141,7 @@ pub(crate) fn overgrown(seed: u64) -> (World, Vec<f64>) {
     if jump {
         new.extend((5000..9000).map(|id| (id, w.now)));
     }
-    w.add(new);
+    w.table.add(new);
     let (since, logged, until) = (w.now, disk.log.len(), w.now + 60.0);
     assert!(
         !live(&mut w, &mut disk, until, &Start::Latest),

@@ -8,6 +8,8 @@ use slated_core::Mono;
 use slated_core::follow::Request;
 use slated_model::{Body, Event, EventId, Head};
 
+use crate::table::Table;
+
 /// Why a request came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Halt {
@@ -35,18 +37,9 @@ pub(crate) struct World {
     pub(crate) plan: Option<(f64, Change)>,
     /// The number of the site's history, which rows made now belong to.
     pub(crate) life: u32,
-    /// When each id becomes visible; those that never do are not in it.
-    pub(crate) vis: HashMap<u64, f64>,
-    /// Visible rows, ascending: id and history.
-    pub(crate) rows: Vec<(u64, u32)>,
-    /// What becomes visible, last first.
-    pub(crate) todo: Vec<(f64, u64)>,
+    pub(crate) table: Table,
     /// The moment of the last look's snapshot.
     pub(crate) shown: f64,
-    /// Whether `between` includes its ends: nobody knows.
-    inclusive: bool,
-    /// Rows with an id divisible by this cannot be read.
-    odd: u64,
     pub(crate) points: u64,
     pub(crate) requests: u64,
     pub(crate) polls: u64,
@@ -74,12 +67,8 @@ impl World {
             outage: (f64::INFINITY, f64::INFINITY),
             plan: None,
             life: 0,
-            vis: HashMap::new(),
-            rows: Vec::new(),
-            todo: Vec::new(),
+            table: Table::new(inclusive, odd),
             shown: 0.0,
-            inclusive,
-            odd,
             points: 0,
             requests: 0,
             polls: 0,
@@ -89,23 +78,8 @@ impl World {
             caught: None,
             body,
         };
-        world.add(vis);
+        world.table.add(vis);
         world
-    }
-    /// Lets ids become visible at their times.
-    pub(crate) fn add(&mut self, vis: impl IntoIterator<Item = (u64, f64)>) {
-        for (id, at) in vis {
-            self.vis.insert(id, at);
-            self.todo.push((at, id));
-        }
-        self.todo
-            .sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)));
-    }
-    /// Returns the visible rows with ids `lo..=hi`.
-    pub(crate) fn within(&self, lo: u64, hi: u64) -> &[(u64, u32)] {
-        let from = self.rows.partition_point(|r| r.0 < lo);
-        let to = self.rows.partition_point(|r| r.0 <= hi);
-        &self.rows[from..to.max(from)]
     }
     pub(crate) fn uniform(&mut self, from: f64, to: f64) -> f64 {
         uniform(&mut self.rng, from, to)
@@ -133,26 +107,11 @@ impl World {
         if let Some((_, change)) = self.plan.take_if(|(at, _)| *at <= self.now) {
             change(self);
         }
-        while let Some((_, id)) = self.todo.pop_if(|(at, _)| *at <= self.now) {
-            let place = self.rows.partition_point(|r| r.0 < id);
-            self.rows.insert(place, (id, self.life));
+        self.table.reveal(self.now, self.life);
+        if matches!(request, Request::Ranges { .. }) {
+            self.shown = self.now;
         }
-        let rows = match request {
-            Request::Newest => self.rows.last().copied().into_iter().collect(),
-            Request::Ids(ids) => ids
-                .iter()
-                .flat_map(|id| self.within(id.0, id.0).to_vec())
-                .collect(),
-            Request::Ranges {
-                least,
-                ranges,
-                ids,
-                limit,
-            } => {
-                self.shown = self.now;
-                self.select(*least, ranges, ids, *limit)
-            }
-        };
+        let rows = self.table.answer(request, self.page);
         self.now += self.uniform(0.1, 0.3);
         self.point()?;
         Ok(rows
@@ -160,40 +119,8 @@ impl World {
             .map(|(id, life)| self.row(id, life))
             .collect())
     }
-    fn select(
-        &self,
-        least: EventId,
-        ranges: &[(EventId, Option<EventId>)],
-        ids: &[EventId],
-        limit: usize,
-    ) -> Vec<(u64, u32)> {
-        assert!((2..=self.page).contains(&limit), "limit {limit}");
-        let ends = u64::from(!self.inclusive);
-        let range = |&(lo, hi): &(EventId, Option<EventId>)| match hi {
-            Some(hi) => (lo.0 + ends, hi.0 - ends),
-            None => (lo.0, u64::MAX),
-        };
-        let mut all: Vec<_> = ranges
-            .iter()
-            .map(range)
-            .chain(ids.iter().map(|i| (i.0, i.0)))
-            .collect();
-        all.sort_unstable();
-        let (mut rows, mut from) = (Vec::new(), least.0);
-        for (lo, hi) in all {
-            let room = limit - rows.len();
-            let found = self.within(lo.max(from), hi);
-            rows.extend_from_slice(&found[..found.len().min(room)]);
-            from = from.max(hi.saturating_add(1));
-        }
-        rows
-    }
-    /// Tells whether the row `id` can be read, if there is one.
-    pub(crate) fn readable(&self, id: u64) -> bool {
-        !id.is_multiple_of(self.odd)
-    }
     fn row(&self, id: u64, life: u32) -> Event {
-        if !self.readable(id) {
+        if !self.table.readable(id) {
             return Event::unreadable(EventId(id), "{");
         }
         let head = Head {
