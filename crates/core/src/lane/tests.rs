@@ -503,6 +503,30 @@ fn an_unreadable_row_is_a_dead_letter_and_the_stream_goes_on() {
     assert_eq!((w.runs_of(101), w.runs_of(102), w.runs_of(103)), (1, 0, 1));
 }
 
+/// A reload takes what is before the cursor again; people are told of such a row once.
+#[test]
+fn an_unreadable_row_is_one_dead_letter_whatever_is_taken_again() {
+    let mut w = World::new(vec![spec(0, "f", "A", true)], &["A"]);
+    let bad = Event::unreadable(EventId(102), "{oops");
+    w.log.push(Arc::new(Row {
+        event: bad,
+        ..row(2, "A")
+    }));
+    w.step(Input::LogGrew(Offset(2)));
+    for _ in 0..2 {
+        w.step(Input::Gone {
+            verdict: Verdict::Ours,
+        });
+        w.begin();
+    }
+    let letters = w.notes.iter();
+    let letters = letters.filter(|n| matches!(n, Note::DeadLetter { .. }));
+    assert_eq!(letters.count(), 1);
+    w.frames.drain(..w.frames.len() - 1);
+    assert!(w.fine().is_some());
+    assert_eq!(w.lane.cursor(), Offset(2));
+}
+
 #[test]
 fn an_event_that_cannot_be_handed_over_holds_nobody() {
     let mut w = World::new(vec![spec(0, "f", "A", true)], &["A", "A"]);

@@ -138,6 +138,10 @@ impl Lane {
             locals: None,
             cause: None,
         };
+        // Should it be taken again before the cursor has passed it.
+        let finished = self.finished.entry(row.event.id).or_default();
+        finished.offset = Some(row.offset);
+        finished.callbacks.extend(callbacks.iter().cloned());
         let mut changes = Vec::new();
         for callback in callbacks {
             let outcome = Outcome::DeadLetter {

@@ -39,7 +39,7 @@ impl Disk {
                     let unit = (o.event, o.callback.clone());
                     self.attempts.remove(&unit);
                     let before = self.outcomes.insert(unit, o);
-                    assert!(before.is_none(), "two outcomes of one unit");
+                    assert!(before.is_none(), "a second outcome: {before:?}");
                 }
                 Change::Attempt(a) => {
                     self.attempts.insert((a.event, a.callback.clone()), a);
