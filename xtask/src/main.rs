@@ -16,6 +16,7 @@ mod command;
 mod house;
 mod lint;
 mod python;
+mod simulate;
 mod tally;
 mod test;
 mod tidy;
@@ -32,6 +33,7 @@ Commands:
   lint      check format, lints, documentation, house rules and licences
   ci        lint, demo and test, as the integration machine does
   bench     measure a whole daemon
+  simulate  play simulated worlds around the decisions, each from a seed
   python    prepare the tests' Python interpreter and print its path
   help      print this text, or that of a command
 ";
@@ -97,6 +99,22 @@ Options:
 State is written to a folder under TMPDIR; what is measured is also that disk's sync.
 ";
 
+const SIMULATE_HELP: &str = "\
+cargo xtask simulate [--seeds N | --minutes N] [--from N]
+cargo xtask simulate --seed N
+
+Plays whole worlds in an optimised build: a site, the follower, the log, plugins, people and
+retention on one virtual clock, and a daemon that is killed at any step. Everything in a world
+follows from its seed. A judge says what was lost, repeated or out of order; seeds that fail are
+printed, and the command exits with 1. Without options it plays for a minute.
+
+Options:
+  --seeds N     play so many worlds
+  --minutes N   play for so long
+  --from N      begin with this seed (1)
+  --seed N      play this one, and tell every event of it in a line: seconds, what happened
+";
+
 const PYTHON_HELP: &str = "\
 cargo xtask python
 
@@ -128,6 +146,7 @@ fn run(args: &[String]) -> Result<bool> {
     match command {
         "test" => test::run(test::Options::parse(&rest)?),
         "bench" => bench::run(&bench::Options::parse(&rest)?),
+        "simulate" => simulate::run(simulate::Options::parse(&rest)?),
         "help" | "-h" | "--help" => {
             print!("{}", help(rest.first().copied().unwrap_or_default()));
             Ok(true)
@@ -151,6 +170,7 @@ fn help(command: &str) -> &'static str {
         "lint" => LINT_HELP,
         "ci" => CI_HELP,
         "bench" => BENCH_HELP,
+        "simulate" => SIMULATE_HELP,
         "python" => PYTHON_HELP,
         _ => HELP,
     }

@@ -149,7 +149,7 @@ mod runs {
                     println!("{} worlds so far", sum.worlds);
                 }
                 if !well {
-                    println!("seed {seed} failed");
+                    println!("seed {seed} failed: cargo xtask simulate --seed {seed}");
                     sum.failed.push(seed);
                 }
                 if let Some(world) = world {
