@@ -31,7 +31,13 @@ struct Ills {
 
 impl Ills {
     fn draw(rng: &mut Rng) -> Self {
-        let rare = |rng: &mut Rng| if rng.bool() { 0.0 } else { rng.f64() * 0.06 };
+        let rare = |rng: &mut Rng| {
+            if rng.bool() {
+                0.0
+            } else {
+                rng.f64().powi(2) * 0.3
+            }
+        };
         Self {
             seed: rng.u64(..),
             takes: [0.0005, 0.0005, 0.05, 0.4, 3.0][rng.usize(..5)],
@@ -239,7 +245,7 @@ pub(crate) fn world(seed: u64, breaks: Option<Break>) -> World {
     for at in times(10, &mut rng) {
         world.at(at, What::Resume(rng.usize(..many)));
     }
-    for at in times(6, &mut rng) {
+    for at in times(12, &mut rng) {
         world.at(at, What::Wish(rng.usize(..many), rng.u8(..) < 180));
     }
     world
@@ -271,9 +277,12 @@ impl World {
             }
         }
         let mut rest = Vec::new();
-        for _ in 0..400 {
+        for turn in 0..400 {
             for place in 0..self.ids.len() {
                 self.person_resumes(place);
+                if turn == 1 && place.is_multiple_of(2) {
+                    self.person_wishes(place, true);
+                }
             }
             let until = self.secs() + 20.0;
             self.run(until);
