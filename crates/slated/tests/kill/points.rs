@@ -38,7 +38,7 @@ const POINTS: [(&str, u32, Needs); 15] = [
     ("in_restore", 3, Needs::Restore),
     ("in_prune", 1, Needs::Retention),
 ];
-const LIVES: usize = 5;
+const LIVES: usize = 3;
 /// How many stories are told at a time: most of one is waiting.
 const AT_A_TIME: usize = 3;
 const LIMIT: Duration = Duration::from_mins(1);
