@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use slated_core::Mono;
-use slated_core::lane::{self, Effect, Input, Lane, Moment, Note, Verdict};
+use slated_core::lane::{self, Effect, Input, Lane, Moment, Note, Reply, Verdict};
 use slated_core::life::{self, Generation, State};
 use slated_core::resume;
 use slated_core::retry::SiteHealth;
-use slated_model::{Attempt, Change, EventId, LaneRow, Offset, OutcomeRow};
+use slated_model::{Attempt, Cause, Change, EventId, LaneRow, Offset, OutcomeRow};
 
 use crate::daemon::{Text, Worker};
+use crate::judge::Key;
+use crate::plan::End;
 use crate::process::Report;
 use crate::world::{Break, What, World};
 
@@ -383,8 +385,14 @@ impl World {
                 self.live(place, failed);
                 self.is_plugin(place);
             }
-            Report::Answer { seq, n, reply } => {
+            Report::Answer {
+                seq,
+                n,
+                reply,
+                event,
+            } => {
                 if used {
+                    self.judge_failure((place, event, n as usize), &reply);
                     self.feed(place, Input::Answer { seq, n, reply });
                 }
             }
@@ -393,7 +401,11 @@ impl World {
                 plugin.tried = true;
                 let ours = plugin.life.is_leaving(generation);
                 if let Some((event, n, end)) = call.filter(|_| !ours) {
-                    self.judge.ends((place, event, n as usize), end, true);
+                    let (now, key) = (self.secs(), (place, event, n as usize));
+                    self.judge.ends(key, end);
+                    if end == End::Hung {
+                        self.judge.counts(now, key);
+                    }
                 }
                 let plugin = &mut self.d().plugins[place];
                 if used {
@@ -403,6 +415,23 @@ impl World {
                 }
                 self.live(place, life::Input::Exited { generation });
             }
+        }
+    }
+
+    /// Tells the judge of a failure that counts: a site that is down is nobody's fault.
+    fn judge_failure(&mut self, key: Key, reply: &Reply) {
+        let Reply::Failed { failure, .. } = reply else {
+            return;
+        };
+        let down = self.d().site_down;
+        let excused = match failure.cause {
+            Some(Cause::Site) => true,
+            Some(Cause::Transient) => down,
+            None => false,
+        };
+        if !excused {
+            let now = self.secs();
+            self.judge.counts(now, key);
         }
     }
 

@@ -51,6 +51,7 @@ enum Last {
     None,
     Runs,
     Done,
+    /// Why, and whether it counts for nothing.
     Failed(Option<Cause>, bool),
     /// Its process was ended under it.
     Cut,
@@ -78,6 +79,8 @@ struct Unit {
     wished: u32,
     was_done: bool,
     has_failed: bool,
+    /// No other try before this.
+    rests_until: f64,
     outcome: Option<Recorded>,
 }
 
@@ -89,6 +92,9 @@ struct Place {
     /// When that was durable; until then a kill undoes it.
     durable: Option<f64>,
 }
+
+/// Seconds from a failure to the next try, at least: a second but for its jitter.
+const LEAST_REST: f64 = 0.79;
 
 /// A unit: a plugin, an event, and which of its callbacks.
 pub(crate) type Key = (usize, EventId, usize);
@@ -200,6 +206,9 @@ impl Judge {
             _ if unit.outcome.is_some() => Some((Kind::Repeated, "it has an outcome")),
             Last::Runs => Some((Kind::Repeated, "it runs")),
             Last::Done if !unit.unrecorded => Some((Kind::Repeated, "it was done")),
+            Last::Failed(..) if now < unit.rests_until && !unit.unrecorded => {
+                Some((Kind::TooMany, "it is tried again without a rest"))
+            }
             _ if unit.deaths >= policy.deaths && unit.wished == 0 => {
                 Some((Kind::TooMany, "its process died too often"))
             }
@@ -224,29 +233,39 @@ impl Judge {
         runs
     }
 
-    /// A call has ended. `counts`: not on account of the site.
-    pub(crate) fn ends(&mut self, key: Key, end: End, counts: bool) {
+    /// A call has ended.
+    pub(crate) fn ends(&mut self, key: Key, end: End) {
         let unit = self.units.entry(key).or_default();
-        let failed = match end {
+        unit.last = match end {
             End::Done => {
-                (unit.last, unit.was_done) = (Last::Done, true);
-                return;
+                unit.was_done = true;
+                Last::Done
             }
-            End::Raise(cause) => Last::Failed(cause, false),
-            End::Interrupted | End::Hung => Last::Failed(None, false),
-            End::Die => Last::Failed(None, true),
+            End::Raise(cause) => Last::Failed(cause, true),
+            End::Interrupted | End::Hung | End::Die => Last::Failed(None, true),
         };
-        (unit.last, unit.has_failed) = (failed, true);
-        match end {
-            End::Die => unit.deaths += 1,
-            _ => unit.failed += u32::from(counts),
+        unit.has_failed |= end != End::Done;
+        unit.deaths += u32::from(end == End::Die);
+        if end != End::Done {
+            self.open.remove(&key);
         }
-        self.open.remove(&key);
     }
 
-    /// The process was ended under a call.
-    pub(crate) fn cut(&mut self, key: Key) {
+    /// The daemon hears of a failure that counts: not on account of the site.
+    pub(crate) fn counts(&mut self, now: f64, key: Key) {
+        let unit = self.units.entry(key).or_default();
+        if let Last::Failed(_, free) = &mut unit.last {
+            *free = false;
+        }
+        (unit.failed, unit.rests_until) = (unit.failed + 1, now + LEAST_REST);
+    }
+
+    /// The process was ended under a call; alone, or after its daemon.
+    pub(crate) fn cut(&mut self, key: Key, alone: bool) {
         self.units.entry(key).or_default().last = Last::Cut;
+        if alone {
+            self.open.remove(&key);
+        }
     }
 
     /// A hold has ended: the event that failed begins anew.
@@ -254,6 +273,7 @@ impl Judge {
         let unit = self.units.entry(key).or_default();
         (unit.failed, unit.failed_on_record) = (0, 0);
         (unit.deaths, unit.deaths_on_record) = (0, 0);
+        unit.rests_until = 0.0;
     }
 
     /// The daemon is dead, and so are its processes.
@@ -342,6 +362,7 @@ impl Judge {
                 let key = (place(&row.plugin), row.event, n(&row.callback));
                 let unit = self.units.entry(key).or_default();
                 unit.wished += 1;
+                unit.rests_until = 0.0;
                 if unit.outcome.take() != Some(Recorded::Letter) {
                     self.fault(Kind::Untrue, format!("{key:?} was no dead letter"));
                 }

@@ -207,9 +207,4 @@ impl Plan {
         let mut outages = self.outages.iter();
         outages.any(|(from, to)| (*from..*to).contains(&now))
     }
-    /// Tells whether the site was down at some time of the last so many seconds.
-    pub(crate) fn was_down(&self, now: f64, last: f64) -> bool {
-        let mut outages = self.outages.iter();
-        outages.any(|(from, to)| *from <= now && now < *to + last)
-    }
 }

@@ -17,10 +17,12 @@ use crate::world::{Break, What, World};
 pub(crate) enum Report {
     Ready(Vec<CallbackSpec>),
     LoadFailed,
+    /// With the event, for the judge.
     Answer {
         seq: u64,
         n: u32,
         reply: Reply,
+        event: EventId,
     },
     /// With the call that it was in.
     Exited(Verdict, Option<(EventId, u32, End)>),
@@ -52,6 +54,15 @@ struct Call {
     takes: std::time::Duration,
     /// It is made, and not only answered.
     made: bool,
+}
+
+const fn answer(seq: u64, n: u32, reply: Reply, event: EventId) -> Report {
+    Report::Answer {
+        seq,
+        n,
+        reply,
+        event,
+    }
 }
 
 impl World {
@@ -187,7 +198,6 @@ impl World {
     }
 
     pub(crate) fn call_ends(&mut self, number: u64, call: u64) {
-        let secs = self.secs();
         let Some(process) = self.processes.get_mut(&number) else {
             return;
         };
@@ -197,16 +207,9 @@ impl World {
         let Call { frame, n, end, .. } = call;
         let us = u64::try_from(call.takes.as_micros()).unwrap_or(u64::MAX);
         let (place, event) = (process.place, frame.row.event.id);
-        let counts = match end {
-            End::Raise(Some(Cause::Site)) => false,
-            End::Raise(Some(Cause::Transient)) => {
-                self.plan.fails == 0.0 && !self.plan.was_down(secs, 120.0)
-            }
-            _ => true,
-        };
         let key = (place, event, n as usize);
         if call.made && !matches!(end, End::Hung | End::Die) {
-            self.judge.ends(key, end, counts);
+            self.judge.ends(key, end);
         }
         if end != End::Done {
             self.say(|| format!("p{place}.f{n} with {event}: {end:?}"));
@@ -215,7 +218,7 @@ impl World {
         let (failure, stop) = match end {
             End::Done => {
                 let (seq, reply) = (frame.seq, Reply::Done { us });
-                self.tell(number, Report::Answer { seq, n, reply });
+                self.tell(number, answer(seq, n, reply, event));
                 if let Some(process) = self.processes.get_mut(&number) {
                     process.queue.push_front(frame);
                 }
@@ -238,7 +241,7 @@ impl World {
         };
         let (seq, turn) = (frame.seq, frame.turn);
         let reply = Reply::Failed { failure, stop };
-        self.tell(number, Report::Answer { seq, n, reply });
+        self.tell(number, answer(seq, n, reply, event));
         if let Some(process) = self.processes.get_mut(&number) {
             if stop {
                 process.dropped = Some(turn);
@@ -251,7 +254,8 @@ impl World {
 
     /// It dies under a call. Whether that counts is for the daemon to say: not if it told it to end.
     fn dies(&mut self, number: u64, key: Key, end: End, verdict: Verdict) {
-        self.judge.cut(key);
+        let alone = self.daemon.is_some();
+        self.judge.cut(key, alone);
         let call = u32::try_from(key.2).ok().map(|n| (key.1, n, end));
         self.tell(number, Report::Exited(verdict, call));
         self.processes.remove(&number);
@@ -271,7 +275,8 @@ impl World {
         self.say(|| format!("a process of p{place} is ended"));
         if let Some(call) = &process.call {
             let key = (process.place, call.frame.row.event.id, call.n as usize);
-            self.judge.cut(key);
+            let alone = self.daemon.is_some();
+            self.judge.cut(key, alone);
         }
         self.exit(number, Verdict::Ours);
     }
