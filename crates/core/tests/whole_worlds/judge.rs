@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use slated_core::lane::Frame;
 use slated_core::retry::{OnError, Worth};
 use slated_model::{
     CallbackId, Cause, Change, Discard, EventId, LaneRow, Offset, Outcome, PluginId, Row,
@@ -167,9 +168,10 @@ impl Judge {
         now: f64,
         vis: Option<f64>,
         key: Key,
-        row: &Row,
+        frame: &Frame,
     ) -> u32 {
         let (place, event, n) = key;
+        let row = &*frame.row;
         self.calls += 1;
         self.journal.push((now, key));
         let plugin = &plan.plugins[place];
@@ -208,6 +210,9 @@ impl Judge {
             Last::Done if !unit.unrecorded => Some((Kind::Repeated, "it was done")),
             Last::Failed(..) if now < unit.rests_until && !unit.unrecorded => {
                 Some((Kind::TooMany, "it is tried again without a rest"))
+            }
+            _ if frame.attempt <= unit.failed + unit.deaths => {
+                Some((Kind::Untrue, "it is told that it was tried less often"))
             }
             _ if unit.deaths >= policy.deaths && unit.wished == 0 => {
                 Some((Kind::TooMany, "its process died too often"))

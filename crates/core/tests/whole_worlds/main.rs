@@ -130,7 +130,7 @@ mod runs {
         let most = if minutes.is_some() {
             u64::MAX - from
         } else {
-            800
+            1200
         };
         let to = from + number("SLATED_SEEDS").unwrap_or(most);
         let (next, sum) = (AtomicU64::new(from), Mutex::new(Sum::default()));

@@ -170,7 +170,7 @@ impl World {
         let run = if skipped {
             1
         } else {
-            self.judge.begins(&self.plan, secs, vis, key, &frame.row)
+            self.judge.begins(&self.plan, secs, vis, key, &frame)
         };
         let asked = Asked {
             event: event.0,
