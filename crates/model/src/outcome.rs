@@ -34,6 +34,8 @@ pub enum Discard {
     },
     /// The plugin no longer registers this callback.
     CallbackGone,
+    /// The log no longer holds its event, so it cannot be tried again.
+    RowGone,
     /// It was a dead letter for as long as those are kept, or one of too many.
     Expired,
     /// It failed, and by configuration (`on_error = "log"`) the log is all that keeps it.

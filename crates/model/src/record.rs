@@ -35,6 +35,27 @@ pub enum Change {
     },
     /// How the state began, or what a person has chosen since; it takes the place of the last.
     Began(Beginning),
+    /// A plugin was moved or renamed: its dead letters are the other one's now, but those of units
+    /// of which the other one has something on record.
+    LettersMoved {
+        /// Whose they were.
+        from: PluginId,
+        /// Whose they are.
+        to: PluginId,
+    },
+    /// A person lets a lane go back: its cursor stands at `to`, and of the events behind that all
+    /// outcomes go but those that are done; these, too, with `again`. Attempts in place go as well.
+    /// Changes nothing where the cursor stands at `to` or before.
+    Rewound {
+        /// Whose.
+        plugin: PluginId,
+        /// The offset before the first row it is to come to again.
+        to: Offset,
+        /// Whether what is done goes as well.
+        again: bool,
+    },
+    /// slated runs on the state from now on; or it has come to its end, and everything is durable.
+    Running(bool),
 }
 
 /// The durable part of a lane.
@@ -66,6 +87,60 @@ pub struct LaneRow {
     /// The plugin that goes on in its place since its file was moved or renamed. Itself, where its
     /// file proved to be a module that others import: then nothing goes on in this place.
     pub moved_to: Option<PluginId>,
+    /// Events ahead of it that a person wants it not to get, in no order.
+    pub skips: Vec<SkipRow>,
+    /// The event that was the first without an outcome when slated ended uncleanly.
+    pub suspect: Option<SuspectRow>,
+    /// Its process died too often, with this content of its file.
+    pub quarantine: Option<QuarantineRow>,
+    /// The last time that a person let it go back.
+    pub rewound: Option<RewoundRow>,
+}
+
+/// An event that a plugin does not get, once its turn comes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkipRow {
+    /// The event.
+    pub event: EventId,
+    /// Where it stands in the log.
+    pub offset: Offset,
+    /// What the person said.
+    pub reason: String,
+}
+
+/// How often an event was the first of its lane without an outcome when slated ended uncleanly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspectRow {
+    /// The event.
+    pub event: EventId,
+    /// How often, since that last counted as a death of it.
+    pub times: u32,
+}
+
+/// Why a plugin's process is not started any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineRow {
+    /// SHA-256 of the content that kept dying, in hex.
+    pub content: String,
+    /// When that file was modified, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// How it ended the last time, in words.
+    pub reason: String,
+    /// When it was quarantined, in milliseconds since 1970; for people.
+    pub at_ms: i64,
+}
+
+/// How a person let a lane go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RewoundRow {
+    /// Where its cursor stood.
+    pub from: Offset,
+    /// Where it stood then.
+    pub to: Offset,
+    /// Whether what was done is done again.
+    pub again: bool,
+    /// When, in milliseconds since 1970; for people.
+    pub at_ms: i64,
 }
 
 impl LaneRow {
@@ -87,6 +162,10 @@ impl LaneRow {
             mtime_ns: 0,
             skipped: Vec::new(),
             moved_to: None,
+            skips: Vec::new(),
+            suspect: None,
+            quarantine: None,
+            rewound: None,
         }
     }
     /// Tells whether its plugin's file stands where it stood, as far as the record goes.

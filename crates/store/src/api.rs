@@ -4,6 +4,7 @@
 //! process and a loss of power. Invariant: every write is fenced by the epoch under which
 //! the store was opened; after another opening a write answers [`Error::Fenced`].
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use futures_util::future::BoxFuture;
@@ -63,9 +64,42 @@ pub trait Store: Send + Sync + 'static {
     fn prune(&self, keep: Keep) -> BoxFuture<'_, Result<Pruned>>;
     /// Discards dead letters that are too old, or too many of a plugin: then the oldest. Returns how
     /// many.
+    ///
+    /// A letter's age is the time that was watched since it was written, by the calls of this
+    /// (`keep.watched_ms`): no clock is asked. It goes when that is `keep.for_ms`, or up to a
+    /// thirtieth of it later, never before.
     fn expire(&self, keep: KeepLetters) -> BoxFuture<'_, Result<u64>>;
-    /// Returns up to `limit` newest dead letters of all plugins, newest first.
-    fn dead_letters(&self, limit: usize) -> BoxFuture<'_, Result<Vec<OutcomeRow>>>;
+    /// Returns a page of dead letters, newest first: of a plugin, or of all for `None`; behind a mark,
+    /// or from the newest.
+    fn dead_letters(
+        &self,
+        plugin: Option<PluginId>,
+        behind: Option<Mark>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Letters>>;
+    /// Counts the dead letters of every plugin that has some.
+    fn count_letters(&self) -> BoxFuture<'_, Result<BTreeMap<PluginId, u64>>>;
+    /// Returns the outcomes of a plugin for the rows after one offset, up to another, oldest first.
+    fn outcomes(
+        &self,
+        plugin: PluginId,
+        after: Offset,
+        through: Offset,
+    ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>>;
+}
+
+/// A place among the dead letters, newest first. It stays where it is, whatever comes or goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Mark(pub u64);
+
+/// A page of dead letters.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Letters {
+    /// The letters, newest first.
+    pub rows: Vec<OutcomeRow>,
+    /// Behind which there are more, if there are.
+    pub next: Option<Mark>,
 }
 
 /// The whole durable state but the log's rows and finished outcomes.
@@ -89,6 +123,8 @@ pub struct Snapshot {
     pub ahead: Vec<OutcomeRow>,
     /// Processes that ran when the state was last written.
     pub workers: Vec<WorkerRow>,
+    /// slated runs on the state, or ended without having come to its end.
+    pub running: bool,
 }
 
 /// The extent of the log.
@@ -134,8 +170,10 @@ pub struct Keep {
 pub struct KeepLetters {
     /// Of a plugin at most.
     pub each: u64,
-    /// Since this moment, in milliseconds since 1970.
-    pub since_ms: i64,
+    /// For so many milliseconds that were watched.
+    pub for_ms: u64,
+    /// Milliseconds watched since the last time this was asked.
+    pub watched_ms: u64,
 }
 
 /// What retention let go.
@@ -143,6 +181,8 @@ pub struct KeepLetters {
 pub struct Pruned {
     /// Rows of the log.
     pub events: u64,
+    /// Outcomes and attempts of rows that had gone before them; all of them are found in time.
+    pub swept: u64,
     /// The offset before the first row that is left.
     pub start: Offset,
     /// The plugin without which more rows would have gone.

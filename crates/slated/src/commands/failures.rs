@@ -31,6 +31,9 @@ enum Verb {
     List {
         #[command(flatten)]
         config: ConfigArgs,
+        /// Of this plugin alone: STEM or FOLDER/STEM
+        #[arg(long, value_name = "NAME")]
+        plugin: Option<String>,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -78,7 +81,11 @@ const LISTED: usize = 20;
 
 pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     match args.verb {
-        Verb::List { config, json } => list(&config.load()?.config, json).await,
+        Verb::List {
+            config,
+            plugin,
+            json,
+        } => list(&config.load()?.config, plugin, json).await,
         Verb::Show { chosen } => chosen.show().await,
         Verb::Retry { chosen } => chosen.wish(LetterWish::Retry).await,
         Verb::Discard { chosen, reason } => {
@@ -91,9 +98,10 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     }
 }
 
-async fn list(config: &Config, json: bool) -> Result<(), CommandError> {
-    let failures = ask(config, "/api/v1/failures", async |store| {
-        Ok(view::failures(&store).await?)
+async fn list(config: &Config, plugin: Option<String>, json: bool) -> Result<(), CommandError> {
+    let path = format!("/api/v1/failures{}", query(plugin.as_deref()));
+    let failures = ask(config, &path, async |store| {
+        Ok(view::failures(&store, plugin).await?)
     });
     let failures: FailuresView = failures.await?;
     if json {
@@ -118,12 +126,20 @@ async fn list(config: &Config, json: bool) -> Result<(), CommandError> {
     }
     out::line(table);
     if failures.more {
-        let letters = failures.letters;
+        let (letters, groups) = (failures.letters, failures.groups.len());
         out::talk(format!(
-            "Only the newest {letters} dead letters were looked at."
+            "Only the newest {groups} groups are listed; all together there are {letters} dead letters."
         ));
     }
     Ok(())
+}
+
+/// Narrows a path to a plugin.
+fn query(plugin: Option<&str>) -> String {
+    let plugin = plugin.map(segment);
+    plugin
+        .map(|name| format!("?plugin={name}"))
+        .unwrap_or_default()
 }
 
 fn row(group: &GroupView) -> Vec<String> {
@@ -146,17 +162,16 @@ impl Chosen {
 
     async fn show(&self) -> Result<(), CommandError> {
         let config = self.config.load()?.config;
-        let query = self.plugin.as_deref().map(segment);
-        let query = query
-            .map(|name| format!("?plugin={name}"))
-            .unwrap_or_default();
+        let query = query(self.plugin.as_deref());
         let path = format!("/api/v1/failures/{}{query}", self.which);
         let pick = self.pick();
         let letters = ask(&config, &path, async |store| {
-            let letters = pick.letters(&store).await?;
-            Ok(letters.iter().filter_map(LetterView::of).collect())
+            Ok(pick.letters(&store).await?)
         });
         let letters: Vec<LetterView> = letters.await?;
+        if letters.len() == view::SHOWN {
+            out::talk(format!("The newest {} dead letters.", letters.len()));
+        }
         if self.json {
             return out::json(&letters);
         }
@@ -268,20 +283,23 @@ fn say(told: &WishView, wish: &LetterWish) {
 }
 
 async fn change(store: &Sqlite, pick: &Pick, wish: &LetterWish) -> Result<WishView, CommandError> {
-    let letters = pick.placed(store).await?;
     let lanes = store.snapshot().await?.lanes;
     let lost = |letter: &OutcomeRow| {
         let mut rows = lanes.iter();
         !takes_letters(rows.find(|lane| lane.plugin == letter.plugin))
     };
-    let changes = wish.changes(letters.iter(), lost);
-    let (done, impossible) = (changes.len(), letters.len() - changes.len());
-    let recorded = store.record(changes).await?;
-    let already = recorded.already.len();
-    Ok(WishView {
-        done: done - already,
-        already,
-        impossible,
-        waits: Vec::new(),
-    })
+    let mut told = WishView::default();
+    let mut look = pick.look(store).await?;
+    while let Some(letters) = look.placed().await? {
+        let changes = wish.changes(letters.iter(), lost);
+        let (done, impossible) = (changes.len(), letters.len() - changes.len());
+        let already = store.record(changes).await?.already.len();
+        told.add(WishView {
+            done: done - already,
+            already,
+            impossible,
+            waits: Vec::new(),
+        });
+    }
+    Ok(told)
 }

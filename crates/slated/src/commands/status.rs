@@ -83,6 +83,9 @@ fn show(status: &StatusView) {
     if let Some(trouble) = &status.log.trouble {
         out::line(format!("         {}", trouble.red()));
     }
+    if let Some(failures) = failures(status) {
+        out::line(format!("failures {}", failures.red()));
+    }
     out::line("");
     plugins(&status.plugins);
     if let Some(table) = callbacks(&status.plugins) {
@@ -92,6 +95,22 @@ fn show(status: &StatusView) {
     for plugin in &status.plugins {
         detail(plugin);
     }
+}
+
+/// Says what waits for a person, if anything does.
+fn failures(status: &StatusView) -> Option<String> {
+    let letters = match status.letters {
+        0 => None,
+        1 => Some("1 dead letter".to_owned()),
+        n => Some(format!("{n} dead letters")),
+    };
+    let held = match status.held {
+        0 => None,
+        1 => Some("1 held plugin".to_owned()),
+        n => Some(format!("{n} held plugins")),
+    };
+    let words: Vec<_> = letters.into_iter().chain(held).collect();
+    (!words.is_empty()).then(|| format!("{}; see `slated failures list`", words.join(", ")))
 }
 
 /// Prints plugins as a table.
@@ -157,6 +176,14 @@ fn detail(plugin: &PluginView) {
         lines.push(format!(
             "event {} in {} is tried again {how} (failed {}x): {}",
             retry.event, retry.callback, retry.failed, retry.error
+        ));
+    }
+    if plugin.letters > 0 {
+        let s = if plugin.letters == 1 { "" } else { "s" };
+        lines.push(format!(
+            "{} dead letter{s}; `slated failures list --plugin {}` shows why",
+            plugin.letters,
+            plugin.plugin.stem()
         ));
     }
     if let Some(error) = plugin.last_error.as_ref().filter(|_| why.is_none()) {

@@ -55,7 +55,7 @@ impl Desk {
         let Roll {
             plugins, log, disk, ..
         } = self.plugins().await;
-        Ok(StatusView {
+        let view = StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
             running: true,
             pid: Some(std::process::id()),
@@ -66,7 +66,10 @@ impl Desk {
                 trouble: disk,
             },
             plugins,
-        })
+            letters: 0,
+            held: 0,
+        };
+        view.with_counts(&*self.store).await
     }
 
     /// Returns everything about one plugin.
@@ -121,29 +124,32 @@ impl Desk {
         Ok(detail.with_outcomes(&*self.store).await?)
     }
 
-    /// Returns what waits for a person.
-    pub(crate) async fn failures(&self) -> slated_store::Result<FailuresView> {
-        view::failures(&*self.store).await
+    /// Returns what waits for a person, of all plugins or one.
+    pub(crate) async fn failures(&self, plugin: Option<String>) -> Result<FailuresView, Refusal> {
+        view::failures(&*self.store, plugin).await
     }
 
     /// Returns dead letters, newest first.
     pub(crate) async fn letters(&self, pick: &Pick) -> Result<Vec<LetterView>, Refusal> {
-        let letters = pick.letters(&*self.store).await?;
-        Ok(letters.iter().filter_map(LetterView::of).collect())
+        pick.letters(&*self.store).await
     }
 
     /// Does something to dead letters; answers when it is on record.
     pub(crate) async fn wish(&self, pick: &Pick, wish: LetterWish) -> Result<WishView, Refusal> {
-        let letters = pick.placed(&*self.store).await?;
-        let (reply, answer) = oneshot::channel();
-        let question = Question::Letters {
-            letters,
-            wish,
-            reply,
-        };
-        let sent = self.messages.send(Message::Ask(question)).await;
-        sent.map_err(|_| Refusal::ending())?;
-        answer.await.unwrap_or_else(|_| Err(Refusal::ending()))
+        let mut told = WishView::default();
+        let mut look = pick.look(&*self.store).await?;
+        while let Some(letters) = look.placed().await? {
+            let (reply, answer) = oneshot::channel();
+            let question = Question::Letters {
+                letters,
+                wish: wish.clone(),
+                reply,
+            };
+            let sent = self.messages.send(Message::Ask(question)).await;
+            sent.map_err(|_| Refusal::ending())?;
+            told.add(answer.await.unwrap_or_else(|_| Err(Refusal::ending()))?);
+        }
+        Ok(told)
     }
 
     /// Returns what became of an event.

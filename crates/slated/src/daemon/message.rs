@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use slated_core::Mono;
 use slated_core::resume::From;
-use slated_model::{EventId, Offset, OutcomeRow, PluginId, Row};
+use slated_model::{EventId, Offset, PluginId, Row};
 use slated_store::{LogEnd, Recorded};
 use tokio::sync::oneshot;
 
 use super::journal::Place;
-use crate::view::{PluginDetail, PluginView, Refusal, WishView};
+use crate::view::{Placed, PluginDetail, PluginView, Refusal, WishView};
 
 /// Something the dispatcher must know.
 pub(crate) enum Message {
@@ -79,7 +79,7 @@ pub(crate) enum Question {
     },
     /// Something is to be done to dead letters, which stand at these places in the log.
     Letters {
-        letters: Vec<(OutcomeRow, Option<Offset>)>,
+        letters: Placed,
         wish: LetterWish,
         reply: oneshot::Sender<Result<WishView, Refusal>>,
     },

@@ -169,6 +169,8 @@ impl Daemon {
             dispatcher: messages.clone(),
             teller: teller.clone(),
             told: false,
+            clock,
+            watched: clock.now(),
         };
         let retention = retention.run(stop.clone());
         tasks.spawn(async move {

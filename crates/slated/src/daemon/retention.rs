@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use slated_core::Mono;
 use slated_model::PluginId;
 use slated_store::{Keep, KeepLetters, Store};
 use tokio::sync::{mpsc, oneshot};
@@ -15,7 +16,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Message, Question};
-use crate::clock::as_the_site_writes;
+use crate::clock::{Clock, as_the_site_writes};
 use crate::tell::{Fact, Teller};
 
 /// How long after the start, when nobody catches up any more as a rule.
@@ -27,9 +28,12 @@ const PACE: &str = "SLATED_TEST_RETENTION_MS";
 const ROWS: u64 = 2000;
 /// How far the clocks of site and host may be apart.
 const CLOCKS: Duration = Duration::from_hours(24);
+/// Before this moment there was no slated: a clock that shows an earlier one is wrong.
+const LEAST: Timestamp = Timestamp::constant(1_767_225_600, 0);
 /// Left to others between two.
 const REST: Duration = Duration::from_millis(100);
-/// How long dead letters are kept, and how many of a plugin (ARCHITECTURE.md, "Retention").
+/// How long dead letters are kept, of the time that slated runs, and how many of a plugin
+/// (ARCHITECTURE.md, "Retention").
 const LETTERS_FOR: Duration = Duration::from_hours(30 * 24);
 const LETTERS: u64 = 10_000;
 
@@ -44,6 +48,10 @@ pub(super) struct Retention {
     pub(super) teller: Teller,
     /// People were told of the size.
     pub(super) told: bool,
+    pub(super) clock: Clock,
+    /// Until when dead letters have grown older: by this clock, which no host sets. What lies there
+    /// while slated is down does not grow old, and the wall's clock may jump as it likes.
+    pub(super) watched: Mono,
 }
 
 impl Retention {
@@ -67,15 +75,19 @@ impl Retention {
     }
 
     /// Lets go what may go; returns the plugin that keeps more from it, and the bytes in use.
-    async fn pass(&self) -> Option<(Option<PluginId>, u64)> {
+    async fn pass(&mut self) -> Option<(Option<PluginId>, u64)> {
         let now = Timestamp::now();
+        // A host that has not been told the date yet knows of no row whether it is old.
+        let now = now.max(LEAST);
         let since = now.checked_sub(self.keep).unwrap_or(Timestamp::MIN);
-        let letters_since = now.checked_sub(LETTERS_FOR).unwrap_or(Timestamp::MIN);
+        let seen = self.clock.now();
         let letters = KeepLetters {
             each: LETTERS,
-            since_ms: letters_since.as_millisecond(),
+            for_ms: millis(LETTERS_FOR),
+            watched_ms: millis(seen.since(self.watched)),
         };
         let letters = self.store.expire(letters).await.ok()?;
+        self.watched = seen;
         if letters > 0 {
             self.teller.tell(Fact::LettersExpired { letters });
         }
@@ -117,6 +129,10 @@ impl Retention {
             self.told = false;
         }
     }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -178,6 +194,8 @@ mod tests {
             dispatcher,
             teller,
             told: false,
+            clock: Clock::start(),
+            watched: Mono::ZERO,
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(retention.run(stop.clone()));

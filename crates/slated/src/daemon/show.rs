@@ -43,6 +43,7 @@ impl PluginView {
                     .collect()
             }),
             line: None,
+            letters: 0,
             done: Some(plugin.done),
             failed: Some(plugin.failed),
             last: plugin.last.clone(),

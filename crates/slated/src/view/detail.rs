@@ -107,12 +107,15 @@ impl PluginDetail {
         }
     }
 
-    /// Adds the newest outcomes.
+    /// Adds the newest outcomes, and how many dead letters there are.
     pub(crate) async fn with_outcomes(mut self, store: &dyn Store) -> slated_store::Result<Self> {
         let latest = store
             .latest(Some(self.plugin.plugin.clone()), OUTCOMES)
             .await?;
         self.outcomes = latest.iter().map(OutcomeView::of).collect();
+        let counts = store.count_letters().await?;
+        let letters = counts.get(&self.plugin.plugin);
+        self.plugin.letters = letters.copied().unwrap_or_default();
         Ok(self)
     }
 }

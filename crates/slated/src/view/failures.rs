@@ -7,14 +7,18 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use slated_model::{CallbackId, EventId, Failure, Offset, Outcome, OutcomeRow, PluginId};
-use slated_store::Store;
+use slated_model::{CallbackId, EventId, Failure, LaneRow, Offset, Outcome, OutcomeRow, PluginId};
+use slated_store::{Mark, Store};
 
 use super::refusal::{self, Kind};
 use super::{Refusal, hold};
 
-/// Dead letters looked at: the newest.
-const MOST: usize = 10_000;
+/// Dead letters read at once.
+const PAGE: usize = 500;
+/// Dead letters shown whole: the newest.
+pub(crate) const SHOWN: usize = 1000;
+/// Groups that are listed: those with the newest letters.
+const GROUPS: usize = 1000;
 /// Events of a group that are named.
 const NAMED: usize = 5;
 
@@ -25,9 +29,9 @@ pub(crate) struct FailuresView {
     pub(crate) groups: Vec<GroupView>,
     /// Plugins that wait for a person.
     pub(crate) held: Vec<HeldView>,
-    /// Dead letters in all groups.
+    /// Dead letters, also those of groups that are not listed.
     pub(crate) letters: usize,
-    /// Whether there are older ones, which were not looked at.
+    /// Whether there are older groups, which are not listed.
     pub(crate) more: bool,
 }
 
@@ -82,6 +86,20 @@ pub(crate) struct WishView {
     pub(crate) waits: Vec<String>,
 }
 
+impl WishView {
+    /// Adds what became of more of them.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.done += more.done;
+        self.already += more.already;
+        self.impossible += more.impossible;
+        for waits in more.waits {
+            if !self.waits.contains(&waits) {
+                self.waits.push(waits);
+            }
+        }
+    }
+}
+
 /// Counts dead letters in words, up to the verb.
 pub(crate) fn letters_are(letters: usize) -> String {
     match letters {
@@ -130,48 +148,82 @@ impl fmt::Display for Which {
     }
 }
 
-/// Reads what waits for a person: dead letters in groups, and held plugins.
-pub(crate) async fn failures(store: &dyn Store) -> slated_store::Result<FailuresView> {
-    let letters = store.dead_letters(MOST + 1).await?;
-    let more = letters.len() > MOST;
+/// Reads what waits for a person, of all plugins or the one named: dead letters in groups, and held
+/// plugins.
+pub(crate) async fn failures(
+    store: &dyn Store,
+    plugin: Option<String>,
+) -> Result<FailuresView, Refusal> {
+    let pick = Pick {
+        which: Which::All,
+        plugin,
+    };
+    let of = pick.plugin(store).await?;
+    let mut groups = Groups::default();
+    let mut behind = None;
+    loop {
+        let page = store.dead_letters(of.clone(), behind, PAGE).await?;
+        page.rows.iter().for_each(|letter| groups.add(letter));
+        behind = page.next;
+        if behind.is_none() {
+            break;
+        }
+    }
     let lanes = store.snapshot().await?.lanes;
-    let held = lanes
-        .iter()
-        .filter(|lane| lane.is_there() && !lane.stopped)
-        .filter_map(|lane| {
-            Some(HeldView {
-                plugin: lane.plugin.clone(),
-                why: hold(lane.plugin.stem(), lane.hold.as_ref()?),
-            })
-        });
-    let letters = letters.get(..letters.len().min(MOST)).unwrap_or_default();
+    let held = held(&lanes).filter(|lane| of.as_ref().is_none_or(|of| lane.plugin == *of));
+    let held = held.filter_map(|lane| {
+        Some(HeldView {
+            plugin: lane.plugin.clone(),
+            why: hold(lane.plugin.stem(), lane.hold.as_ref()?),
+        })
+    });
     Ok(FailuresView {
-        groups: groups(letters),
+        groups: groups.listed,
         held: held.collect(),
-        letters: letters.len(),
-        more,
+        letters: groups.letters,
+        more: groups.more,
     })
 }
 
-/// Gathers letters, newest first, into groups, the one with the newest first.
-fn groups(letters: &[OutcomeRow]) -> Vec<GroupView> {
-    let mut groups: Vec<GroupView> = Vec::new();
-    let mut places = BTreeMap::<String, usize>::new();
-    for letter in letters {
+/// Returns the plugins that wait for a person, as far as the record goes.
+pub(crate) fn held(lanes: &[LaneRow]) -> impl Iterator<Item = &LaneRow> {
+    lanes
+        .iter()
+        .filter(|lane| lane.is_there() && !lane.stopped && lane.hold.is_some())
+}
+
+/// Letters gathered by their cause, the group with the newest first.
+#[derive(Default)]
+struct Groups {
+    listed: Vec<GroupView>,
+    places: BTreeMap<String, usize>,
+    letters: usize,
+    more: bool,
+}
+
+impl Groups {
+    /// Adds a letter; they come newest first.
+    fn add(&mut self, letter: &OutcomeRow) {
         let Some(failure) = failure(letter) else {
-            continue;
+            return;
         };
+        self.letters += 1;
         let name = group(letter, failure);
-        let place = *places.entry(name.clone()).or_insert(groups.len());
-        match groups.get_mut(place) {
-            Some(group) => {
-                group.letters += 1;
-                group.first_at_ms = letter.at_ms;
-                if group.events.len() < NAMED {
-                    group.events.push(letter.event);
-                }
+        let known = self
+            .places
+            .get(&name)
+            .and_then(|at| self.listed.get_mut(*at));
+        if let Some(group) = known {
+            group.letters += 1;
+            group.first_at_ms = letter.at_ms;
+            if group.events.len() < NAMED {
+                group.events.push(letter.event);
             }
-            None => groups.push(GroupView {
+        } else if self.listed.len() == GROUPS {
+            self.more = true;
+        } else {
+            self.places.insert(name.clone(), self.listed.len());
+            self.listed.push(GroupView {
                 group: name,
                 plugin: letter.plugin.clone(),
                 callback: letter.callback.clone(),
@@ -180,10 +232,9 @@ fn groups(letters: &[OutcomeRow]) -> Vec<GroupView> {
                 first_at_ms: letter.at_ms,
                 last_at_ms: letter.at_ms,
                 events: vec![letter.event],
-            }),
+            });
         }
     }
-    groups
 }
 
 fn failure(letter: &OutcomeRow) -> Option<&Failure> {
@@ -231,58 +282,56 @@ impl LetterView {
     }
 }
 
+/// Dead letters, each with the place of its event in the log, where that holds it.
+pub(crate) type Placed = Vec<(OutcomeRow, Option<Offset>)>;
+
 impl Pick {
-    /// Finds the letters that are meant, newest first; an error if there are none.
-    pub(crate) async fn letters(&self, store: &dyn Store) -> Result<Vec<OutcomeRow>, Refusal> {
-        let letters = match self.which {
-            Which::Event(id) => store.fate(id).await?.0,
-            _ => store.dead_letters(MOST).await?,
+    /// Finds the plugin that is named.
+    async fn plugin(&self, store: &dyn Store) -> Result<Option<PluginId>, Refusal> {
+        let Some(name) = &self.plugin else {
+            return Ok(None);
         };
-        let plugin = match &self.plugin {
-            None => None,
-            Some(name) => {
-                let lanes = store.snapshot().await?.lanes;
-                let known = lanes.iter().filter(|l| !l.is_only_a_place());
-                Some(refusal::find(name, known.map(|l| (&l.plugin, l.gone)))?)
-            }
-        };
-        let meant = |letter: &OutcomeRow| {
-            let Some(failure) = failure(letter) else {
-                return false;
-            };
-            plugin.as_ref().is_none_or(|p| letter.plugin == *p)
-                && match &self.which {
-                    Which::All => true,
-                    Which::Event(id) => letter.event == *id,
-                    Which::Group(name) => group(letter, failure) == *name,
-                }
-        };
-        let meant: Vec<_> = letters.into_iter().filter(meant).collect();
-        if meant.is_empty() && (self.which != Which::All || plugin.is_some()) {
-            return Err(self.nothing(plugin.as_ref()));
-        }
-        Ok(meant)
+        let lanes = store.snapshot().await?.lanes;
+        let known = lanes.iter().filter(|l| !l.is_only_a_place());
+        refusal::find(name, known.map(|l| (&l.plugin, l.gone))).map(Some)
     }
 
-    /// Finds them with the places of their events in the log, where that holds them.
-    pub(crate) async fn placed(
-        &self,
-        store: &dyn Store,
-    ) -> Result<Vec<(OutcomeRow, Option<Offset>)>, Refusal> {
-        let mut places = BTreeMap::new();
-        let mut placed = Vec::new();
-        for letter in self.letters(store).await? {
-            let place = if let Some(place) = places.get(&letter.event) {
-                *place
-            } else {
-                let row = store.event(letter.event).await?;
-                let place = row.map(|row| row.offset);
-                places.insert(letter.event, place);
-                place
-            };
-            placed.push((letter, place));
+    fn means(&self, letter: &OutcomeRow, plugin: Option<&PluginId>) -> bool {
+        let Some(failure) = failure(letter) else {
+            return false;
+        };
+        plugin.is_none_or(|p| letter.plugin == *p)
+            && match &self.which {
+                Which::All => true,
+                Which::Event(id) => letter.event == *id,
+                Which::Group(name) => group(letter, failure) == *name,
+            }
+    }
+
+    /// Begins to look for the letters that are meant.
+    pub(crate) async fn look<'a>(&'a self, store: &'a dyn Store) -> Result<Look<'a>, Refusal> {
+        Ok(Look {
+            pick: self,
+            store,
+            plugin: self.plugin(store).await?,
+            behind: None,
+            none: true,
+            through: false,
+        })
+    }
+
+    /// Finds the newest [`SHOWN`] letters that are meant; an error if there are none.
+    pub(crate) async fn letters(&self, store: &dyn Store) -> Result<Vec<LetterView>, Refusal> {
+        let mut look = self.look(store).await?;
+        let mut letters = Vec::new();
+        while let Some(meant) = look.next().await? {
+            letters.extend(meant.iter().filter_map(LetterView::of));
+            if letters.len() >= SHOWN {
+                break;
+            }
         }
-        Ok(placed)
+        letters.truncate(SHOWN);
+        Ok(letters)
     }
 
     fn nothing(&self, plugin: Option<&PluginId>) -> Refusal {
@@ -297,10 +346,70 @@ impl Pick {
     }
 }
 
+/// A look for dead letters, newest first and some at a time, so that there may be any number of them.
+pub(crate) struct Look<'a> {
+    pick: &'a Pick,
+    store: &'a dyn Store,
+    plugin: Option<PluginId>,
+    behind: Option<Mark>,
+    none: bool,
+    through: bool,
+}
+
+impl Look<'_> {
+    /// Returns the next letters that are meant; an error at the end if there were none at all.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<OutcomeRow>>, Refusal> {
+        while !self.through {
+            let (mut rows, next) = if let Which::Event(id) = self.pick.which {
+                (self.store.fate(id).await?.0, None)
+            } else {
+                let page = self
+                    .store
+                    .dead_letters(self.plugin.clone(), self.behind, PAGE);
+                let page = page.await?;
+                (page.rows, page.next)
+            };
+            self.behind = next;
+            self.through = next.is_none();
+            rows.retain(|letter| self.pick.means(letter, self.plugin.as_ref()));
+            if !rows.is_empty() {
+                self.none = false;
+                return Ok(Some(rows));
+            }
+        }
+        if self.none && (self.pick.which != Which::All || self.plugin.is_some()) {
+            return Err(self.pick.nothing(self.plugin.as_ref()));
+        }
+        Ok(None)
+    }
+
+    /// Returns the next letters that are meant, with the places of their events.
+    pub(crate) async fn placed(&mut self) -> Result<Option<Placed>, Refusal> {
+        let Some(meant) = self.next().await? else {
+            return Ok(None);
+        };
+        let mut places = BTreeMap::new();
+        let mut placed = Vec::new();
+        for letter in meant {
+            let place = if let Some(place) = places.get(&letter.event) {
+                *place
+            } else {
+                let row = self.store.event(letter.event).await?;
+                let place = row.map(|row| row.offset);
+                places.insert(letter.event, place);
+                place
+            };
+            placed.push((letter, place));
+        }
+        Ok(Some(placed))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slated_model::FailureKind;
+    use slated_model::{Change, FailureKind};
+    use slated_store::{Options, Sqlite};
 
     fn letter(event: u64, line: u32, message: &str) -> OutcomeRow {
         let traceback = format!(
@@ -340,7 +449,10 @@ mod tests {
             elsewhere,
             letter(1, 7, "a"),
         ];
-        let groups = groups(&letters);
+        let mut all = Groups::default();
+        letters.iter().for_each(|letter| all.add(letter));
+        assert_eq!((all.letters, all.more), (5, false));
+        let groups = all.listed;
         let seen = groups
             .iter()
             .map(|g| (g.letters, g.first_at_ms, g.last_at_ms));
@@ -369,5 +481,50 @@ mod tests {
                 assert_eq!(which.to_string(), text);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn every_letter_is_looked_at_however_many_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(folder.path(), &Options::default()).unwrap();
+        let count = 2 * PAGE as u64 + 7;
+        let rows = (1..=count).map(|event| {
+            let mut row = letter(event, 7, "a");
+            if event == 3 {
+                row.callback = CallbackId::new("old", 1);
+            }
+            Change::Outcome(row)
+        });
+        store.record(rows.collect()).await.unwrap();
+        let view = failures(&store, None).await.unwrap();
+        let seen = view
+            .groups
+            .iter()
+            .map(|g| (g.letters as u64, g.first_at_ms));
+        assert_eq!(seen.collect::<Vec<_>>(), [(count - 1, 1), (1, 3)]);
+        assert!(!view.more && view.letters as u64 == count);
+        // A wish reaches the oldest, in bites.
+        for (which, wanted) in [
+            (Which::All, count),
+            (Which::Group(view.groups[1].group.clone()), 1),
+            (Which::Event(EventId(1)), 1),
+        ] {
+            let pick = Pick {
+                which,
+                plugin: None,
+            };
+            let mut look = pick.look(&store).await.unwrap();
+            let mut seen = 0;
+            while let Some(placed) = look.placed().await.unwrap() {
+                assert!(placed.len() <= PAGE);
+                seen += placed.len() as u64;
+            }
+            assert_eq!(seen, wanted);
+        }
+        let all = Pick {
+            which: Which::All,
+            plugin: None,
+        };
+        assert_eq!(all.letters(&store).await.unwrap().len(), SHOWN);
     }
 }

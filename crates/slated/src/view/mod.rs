@@ -18,12 +18,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use slated_model::{Attempt, CallbackId, EventId, Matcher, PluginId};
+use slated_store::Store;
 
 pub(crate) use begin::Begin;
 pub(crate) use check::{CheckView, IdleView, StartView, StateView};
 pub(crate) use detail::{PluginDetail, recorded as plugin};
 pub(crate) use failures::{
-    FailuresView, GroupView, LetterView, Pick, Which, WishView, failures, letters_are,
+    FailuresView, GroupView, LetterView, Pick, Placed, SHOWN, Which, WishView, failures,
+    letters_are,
 };
 pub(crate) use recorded::{GONE, event, hold, offline, stopped};
 pub(crate) use refusal::Refusal;
@@ -40,6 +42,12 @@ pub(crate) struct StatusView {
     pub(crate) site: SiteView,
     pub(crate) log: LogView,
     pub(crate) plugins: Vec<PluginView>,
+    /// Dead letters of all plugins, also of those that are not listed.
+    #[serde(default)]
+    pub(crate) letters: u64,
+    /// Plugins that wait for a person.
+    #[serde(default)]
+    pub(crate) held: u64,
 }
 
 /// The site as the follower sees it.
@@ -192,6 +200,9 @@ pub(crate) struct PluginView {
     pub(crate) failed: Option<u64>,
     pub(crate) last: Option<LastView>,
     pub(crate) last_error: Option<ErrorView>,
+    /// Its dead letters.
+    #[serde(default)]
+    pub(crate) letters: u64,
 }
 
 /// Where a plugin stands among the others (`plugins.order`).
@@ -304,6 +315,20 @@ pub(crate) struct UnitView {
     pub(crate) error: Option<String>,
     pub(crate) traceback: Option<String>,
     pub(crate) at_ms: i64,
+}
+
+impl StatusView {
+    /// Counts what waits for a person.
+    pub(crate) async fn with_counts(mut self, store: &dyn Store) -> slated_store::Result<Self> {
+        let counts = store.count_letters().await?;
+        self.letters = counts.values().sum();
+        for plugin in &mut self.plugins {
+            plugin.letters = counts.get(&plugin.plugin).copied().unwrap_or_default();
+        }
+        let held = self.plugins.iter().filter(|p| p.state == PluginState::Held);
+        self.held = held.count() as u64;
+        Ok(self)
+    }
 }
 
 impl PluginView {

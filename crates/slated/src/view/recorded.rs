@@ -48,6 +48,7 @@ impl PluginView {
             retries: own.map(RetryView::of).collect(),
             line: None,
             callbacks: None,
+            letters: 0,
             done: None,
             failed: None,
             last: newest.map(|o| LastView {
@@ -144,7 +145,7 @@ pub(crate) async fn offline(store: &dyn Store, url: &str) -> slated_store::Resul
         ));
     }
     let follow = Status::recorded(&snapshot.ledger.clone().unwrap_or_default());
-    Ok(StatusView {
+    let view = StatusView {
         version: env!("CARGO_PKG_VERSION").into(),
         running: false,
         pid: None,
@@ -157,7 +158,10 @@ pub(crate) async fn offline(store: &dyn Store, url: &str) -> slated_store::Resul
         },
         log: LogView::of(&snapshot),
         plugins,
-    })
+        letters: 0,
+        held: 0,
+    };
+    view.with_counts(store).await
 }
 
 impl HolesView {
@@ -293,6 +297,7 @@ fn why_discarded(reason: &Discard) -> String {
         Discard::Expired => {
             "it was a dead letter for as long as those are kept, or one of too many".into()
         }
+        Discard::RowGone => "the log no longer holds the event".into(),
         Discard::CallbackGone => "the plugin no longer registers this callback".into(),
         Discard::Logged { error } => format!("failed, and by configuration only logged: {error}"),
     }

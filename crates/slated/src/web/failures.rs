@@ -1,7 +1,8 @@
 //! `/api/v1/failures`: what waits for a person.
 //!
-//! * `GET  /api/v1/failures`
-//! * `GET  /api/v1/failures/{which}?plugin=NAME`: the dead letters of a group, an event, or `all`
+//! * `GET  /api/v1/failures?plugin=NAME`
+//! * `GET  /api/v1/failures/{which}?plugin=NAME`: the newest 1,000 dead letters of a group, an event,
+//!   or `all`
 //! * `POST /api/v1/failures/retry`, with `{"which": .., "plugin": ..}`
 //! * `POST /api/v1/failures/discard`, with `{"which": .., "plugin": .., "reason": ..}`
 
@@ -38,8 +39,11 @@ struct Body {
     reason: Option<String>,
 }
 
-async fn list(State(desk): State<Desk>) -> Result<Json<FailuresView>, Refusal> {
-    Ok(Json(desk.failures().await?))
+async fn list(
+    State(desk): State<Desk>,
+    Query(narrowed): Query<Narrowed>,
+) -> Result<Json<FailuresView>, Refusal> {
+    desk.failures(narrowed.plugin).await.map(Json)
 }
 
 async fn show(

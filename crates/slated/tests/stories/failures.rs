@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
-use crate::{LIMIT, Value, WANTED, World, begins, happen, is, replace, shows, world};
+use crate::{LIMIT, Value, WANTED, World, begins, happen, is, plugin, replace, shows, world};
 
 /// Runs `slated failures VERB …`, which succeeds, and returns its JSON.
 pub(crate) async fn failures(world: &World, arguments: &[&str]) -> Result<Value> {
@@ -68,6 +68,11 @@ async fn what_failed_is_listed_by_its_cause_tried_again_and_discarded() -> Resul
     for words in ["told to fail", "Traceback", "2 more"] {
         assert!(text.contains(words), "{words:?} not in\n{text}");
     }
+    let one = failures(&world, &["list", "--plugin", "wrong"]).await?;
+    assert_eq!((&one["letters"], &one["groups"][0]), (&3.into(), wrong));
+    let status = world.status().await?;
+    let own = &plugin(&status, "wrong")["letters"];
+    assert_eq!((&status["letters"], own), (&6.into(), &3.into()));
 
     // A group is tried again, each of it once, also where two ask for it.
     let wishes = ["retry", name];
@@ -168,5 +173,30 @@ async fn a_wish_without_a_daemon_is_done_at_the_next_start() -> Result<()> {
     let reason = ["discard", "all", "--reason", "renamed"];
     assert_eq!(failures(&world, &reason).await?["done"], 1);
     assert_eq!(failures(&world, &["retry", "all"]).await?["done"], 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_renamed_takes_its_dead_letters_along() -> Result<()> {
+    let fails = Callback::new("f").wants(WANTED).does(Act::Raise, 1, None);
+    let world = world()
+        .plugin(Plugin::journal("first").callback(fails))
+        .start()
+        .await?;
+    let event = happen(world.site());
+    letters(&world, 1).await?;
+    let path = |name: &str, kind: &str| world.folder().join(format!("plugins/{name}.{kind}"));
+    std::fs::copy(path("first", "json"), path("second", "json"))?;
+    std::fs::rename(path("first", "py"), path("second", "py"))?;
+    shows(&world, "moved", |s| is(s, "second", "running")).await?;
+    let list = letters(&world, 1).await?;
+    assert_eq!(group(&list, "second")?["events"][0], event);
+    assert_eq!(failures(&world, &["retry", "all"]).await?["done"], 1);
+    let end = tokio::time::Instant::now() + LIMIT;
+    while unit(&world, event, "second").await?["attempt"] != 2 {
+        ensure!(tokio::time::Instant::now() < end, "{}", world.log());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    letters(&world, 1).await?;
     Ok(())
 }

@@ -148,8 +148,12 @@ pub(super) async fn cursor(place: &dyn Place) -> Verdict {
 pub(super) async fn lanes(place: &dyn Place) -> Verdict {
     let store = place.open().await.fine("open")?;
     let mut row = lane("a", 3);
-    let changes: [fn(&mut LaneRow); 9] = [
+    let changes: [fn(&mut LaneRow); 13] = [
         |_| {},
+        |row| row.skips = Vec::new(),
+        |row| row.suspect = None,
+        |row| row.quarantine = None,
+        |row| row.rewound = None,
         |row| row.floor = None,
         |row| row.owed = Vec::new(),
         |row| row.in_line_from = Offset(77),
@@ -265,10 +269,138 @@ pub(super) async fn dead_letters(place: &dyn Place) -> Verdict {
         rows.extend((event % 4 == 0).then_some(row));
     }
     rows.reverse();
-    let all = store.dead_letters(10).await.fine("dead letters")?;
-    same("all", &all, &rows)?;
-    let two = store.dead_letters(2).await.fine("dead letters")?;
-    same("two", &two, &rows[..2].to_vec())
+    let page = |of: Option<&str>, behind, limit| store.dead_letters(of.map(plugin), behind, limit);
+    let all = page(None, None, 4).await.fine("dead letters")?;
+    same("all", &all.rows, &rows)?;
+    same("no more", &all.next, &None)?;
+    // By pages, whatever comes and goes meanwhile.
+    let two = page(None, None, 2).await.fine("dead letters")?;
+    same("two", &two.rows, &rows[..2].to_vec())?;
+    holds("more", two.next.is_some())?;
+    let newer = Change::Outcome(outcome("a", &callback("g"), 4));
+    let gone = Change::Retried(attempt("c", &f, 12, 12));
+    record(&*store, vec![newer, gone]).await?;
+    let rest = page(None, two.next, 2).await.fine("dead letters")?;
+    same("behind", &rest.rows, &rows[2..].to_vec())?;
+    same("no more behind", &rest.next, &None)?;
+    let of_a = page(Some("a"), None, 9).await.fine("dead letters")?;
+    let events: Vec<_> = of_a.rows.iter().map(|row| row.event.0).collect();
+    same("of a plugin", &events, &vec![4, 4, 8])?;
+    let of_d = page(Some("d"), None, 9).await.fine("dead letters")?;
+    same("of nobody", &of_d.rows, &vec![])?;
+    let counts = store.count_letters().await.fine("counts")?;
+    same("counts", &counts, &[(plugin("a"), 3)].into())
+}
+
+/// The dead letters of a plugin that was moved are those of the one in its place.
+pub(super) async fn letters_moved(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    fill(&*store, 1..=16).await?;
+    let f = callback("f");
+    let rows = [
+        ("a", 4),
+        ("a", 8),
+        ("a", 9),
+        ("a", 12),
+        ("a", 16),
+        ("b", 8),
+        ("c", 4),
+    ];
+    let rows = rows.map(|(stem, event)| Change::Outcome(outcome(stem, &f, event)));
+    let lanes = [lane("a", 8), lane("b", 5)].map(Change::Lane);
+    let tried = Change::Attempt(attempt("b", &f, 12, 12));
+    let changes = lanes.into_iter().chain(rows).chain([tried]);
+    record(&*store, changes.collect()).await?;
+    let (from, to) = (plugin("a"), plugin("b"));
+    record(&*store, vec![Change::LettersMoved { from, to }]).await?;
+    let left = store.dead_letters(None, None, 99).await.fine("letters")?;
+    let left: Vec<_> = left
+        .rows
+        .iter()
+        .map(|row| (row.plugin.stem(), row.event.0))
+        .collect();
+    // What the other has on record stands, and so does what is no dead letter.
+    let wanted = vec![("c", 4), ("b", 8), ("b", 16), ("a", 12), ("a", 8), ("b", 4)];
+    same("letters", &left, &wanted)?;
+    let (outcomes, _) = store.fate(EventId(9)).await.fine("fate")?;
+    same("others", &outcomes, &vec![outcome("a", &f, 9)])?;
+    let ahead = store.snapshot().await.fine("snapshot")?.ahead;
+    let mut ahead: Vec<_> = ahead
+        .iter()
+        .map(|row| (row.plugin.stem(), row.event.0))
+        .collect();
+    ahead.sort_unstable();
+    same(
+        "ahead",
+        &ahead,
+        &vec![("a", 9), ("a", 12), ("b", 8), ("b", 16)],
+    )
+}
+
+/// A lane that a person lets go back finds what is done, and nothing else, unless that is wished.
+pub(super) async fn rewound(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    // Arrival order is not the order of ids.
+    fill(&*store, [10, 12, 11, 13, 14, 15, 16]).await?;
+    let f = callback("f");
+    let outcomes = [
+        ("a", 10),
+        ("a", 11),
+        ("a", 12),
+        ("a", 13),
+        ("a", 14),
+        ("b", 13),
+    ];
+    let outcomes = outcomes.map(|(stem, event)| Change::Outcome(outcome(stem, &f, event)));
+    let mut in_place = attempt("a", &f, 16, 7);
+    in_place.aside = false;
+    let aside = attempt("a", &f, 15, 6);
+    let open = [in_place, aside.clone()].map(Change::Attempt);
+    let lanes = [lane("a", 6), lane("b", 6)].map(Change::Lane);
+    let changes = lanes.into_iter().chain(outcomes).chain(open);
+    record(&*store, changes.collect()).await?;
+    let rewound = |stem: &str, to, again| Change::Rewound {
+        plugin: plugin(stem),
+        to: Offset(to),
+        again,
+    };
+    for (change, cursor, left, ahead) in [
+        // It stands there, or before.
+        (rewound("a", 6, true), 6, vec![10, 12, 11, 13, 14], vec![]),
+        // Event 11 alone is done; 10 stands before.
+        (rewound("a", 1, false), 1, vec![10, 11], vec![11]),
+        (move_to("a", 4), 4, vec![10, 11], vec![]),
+        (rewound("a", 2, false), 2, vec![10, 11], vec![11]),
+        (rewound("a", 1, true), 1, vec![10], vec![]),
+    ] {
+        record(&*store, vec![change]).await?;
+        let snapshot = store.snapshot().await.fine("snapshot")?;
+        let of_a = snapshot.lanes.iter().find(|l| l.plugin == plugin("a"));
+        same("cursor", &of_a.map(|l| l.cursor.0), &Some(cursor))?;
+        let (after, through) = (Offset(0), Offset(99));
+        let seen = store.outcomes(plugin("a"), after, through).await;
+        let mut seen: Vec<_> = seen.fine("outcomes")?.iter().map(|o| o.event.0).collect();
+        seen.sort_unstable();
+        let mut left = left;
+        left.sort_unstable();
+        same("left", &seen, &left)?;
+        let seen: Vec<_> = snapshot.ahead.iter().map(|o| o.event.0).collect();
+        same("ahead", &seen, &ahead)?;
+    }
+    let snapshot = store.snapshot().await.fine("snapshot")?;
+    same("attempts", &snapshot.attempts, &vec![aside])?;
+    let others = store.outcomes(plugin("b"), Offset(3), Offset(4)).await;
+    same(
+        "another's",
+        &others.fine("outcomes")?,
+        &vec![outcome("b", &f, 13)],
+    )?;
+    let none = store.outcomes(plugin("b"), Offset(4), Offset(9)).await;
+    same("between", &none.fine("outcomes")?, &vec![])?;
+    match store.record(vec![rewound("nobody", 0, false)]).await {
+        Err(Error::Unfit { .. }) => Ok(()),
+        other => Err(format!("the way back of no lane: {other:?}")),
+    }
 }
 
 pub(super) async fn wishes(place: &dyn Place) -> Verdict {
@@ -313,8 +445,8 @@ pub(super) async fn wishes(place: &dyn Place) -> Verdict {
     )?;
     let (outcomes, _) = store.fate(EventId(8)).await.fine("fate")?;
     same("discarded", &outcomes, &vec![discarded(8)])?;
-    let dead = store.dead_letters(9).await.fine("dead letters")?;
-    same("dead letters", &dead, &vec![])?;
+    let dead = store.dead_letters(None, None, 9).await;
+    same("dead letters", &dead.fine("dead letters")?.rows, &vec![])?;
     // What is tried again is no finished work after the cursor, and gets a new outcome.
     let ahead = store.snapshot().await.fine("snapshot")?.ahead;
     let ahead: Vec<_> = ahead.iter().map(|row| row.event.0).collect();

@@ -112,6 +112,7 @@ fn fresh_like(snapshot: &crate::Snapshot) -> crate::Snapshot {
         attempts: Vec::new(),
         ahead: Vec::new(),
         workers: Vec::new(),
+        running: snapshot.running,
     }
 }
 
@@ -229,4 +230,19 @@ pub(super) async fn crowd(place: &dyn Place) -> Verdict {
     same("offsets", &offsets, &(2..=100).collect())?;
     let rows = store.rows(Offset(0), 1000).await.fine("rows")?;
     same("rows", &rows.len(), &100)
+}
+
+pub(super) async fn running(place: &dyn Place) -> Verdict {
+    let mut wanted = false;
+    for next in [None, Some(true), Some(false), Some(true), Some(true)] {
+        let store = place.open().await.fine("open")?;
+        let running = store.snapshot().await.fine("snapshot")?.running;
+        same("running", &running, &wanted)?;
+        if let Some(next) = next {
+            let change = Change::Running(next);
+            store.record(vec![change]).await.fine("record")?;
+            wanted = next;
+        }
+    }
+    Ok(())
 }

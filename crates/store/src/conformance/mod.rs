@@ -109,11 +109,26 @@ const CHECKS: &[(&str, Check)] = &[
     ("a person's wish changes dead letters alone", |p| {
         Box::pin(lanes::wishes(p))
     }),
+    ("a moved plugin's dead letters go along", |p| {
+        Box::pin(lanes::letters_moved(p))
+    }),
+    ("a lane goes back where a person wishes it", |p| {
+        Box::pin(lanes::rewound(p))
+    }),
+    ("a state knows whether slated runs on it", |p| {
+        Box::pin(life::running(p))
+    }),
     ("retention leaves what is needed", |p| {
         Box::pin(retention::needs(p))
     }),
     ("retention goes by age, and by a look at a time", |p| {
         Box::pin(retention::age(p))
+    }),
+    ("dead letters grow old while somebody watches", |p| {
+        Box::pin(retention::old_letters(p))
+    }),
+    ("what is on record of rows that went is swept", |p| {
+        Box::pin(retention::sweeps(p))
     }),
     ("too many dead letters are discarded", |p| {
         Box::pin(retention::letters(p))

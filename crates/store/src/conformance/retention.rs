@@ -46,6 +46,7 @@ pub(super) async fn needs(place: &dyn Place) -> Verdict {
     let pruned = prune(&*store, nothing()).await?;
     let wanted = Pruned {
         events: 4,
+        swept: 0,
         start: Offset(7),
         held_back_by: Some(plugin("a")),
         more: false,
@@ -71,11 +72,12 @@ pub(super) async fn needs(place: &dyn Place) -> Verdict {
     store.record(changes).await.fine("record")?;
     let changes = vec![Change::Outcome(outcome("a", &f, 4))];
     store.record(changes).await.fine("record")?;
-    let old = KeepLetters {
-        each: 100,
-        since_ms: 0,
+    let keep = KeepLetters {
+        each: 0,
+        for_ms: u64::MAX,
+        watched_ms: 0,
     };
-    same("letters", &store.expire(old).await.fine("expire")?, &1)?;
+    same("letters", &store.expire(keep).await.fine("expire")?, &1)?;
     // What a lane has passed is told by the highest id among what went; that row stays.
     let pruned = prune(&*store, nothing()).await?;
     same("held back", &pruned.held_back_by, &None)?;
@@ -165,10 +167,12 @@ pub(super) async fn letters(place: &dyn Place) -> Verdict {
     }
     let keep = KeepLetters {
         each: 2,
-        since_ms: i64::MIN,
+        for_ms: u64::MAX,
+        watched_ms: 0,
     };
     same("discarded", &store.expire(keep).await.fine("expire")?, &2)?;
-    let left = store.dead_letters(10).await.fine("dead letters")?;
+    let left = store.dead_letters(None, None, 10).await;
+    let left = left.fine("dead letters")?.rows;
     let left: Vec<_> = left
         .iter()
         .map(|row| (row.plugin.stem(), row.event.0))
@@ -184,4 +188,112 @@ pub(super) async fn letters(place: &dyn Place) -> Verdict {
         reason: Discard::Expired,
     };
     same("why", &reason, &Some(&wanted))
+}
+
+/// A letter goes when it was watched for long enough, whatever a clock says of it, and never before.
+pub(super) async fn old_letters(place: &dyn Place) -> Verdict {
+    let mut store = place.open().await.fine("open")?;
+    fill(&*store, 1..=40).await?;
+    let f = callback("f");
+    let letter = |event, at_ms| {
+        let mut row = outcome("a", &f, event);
+        row.at_ms = at_ms;
+        Change::Outcome(row)
+    };
+    let changes = vec![Change::Lane(lane("a", 40)), letter(4, i64::MAX)];
+    store.record(changes).await.fine("record")?;
+    for (watched_ms, next, gone) in [
+        (0, Some(8), 0),
+        (1000, None, 0),
+        (1999, Some(12), 0),
+        // Event 4 was there for 3000; 8 was first seen at 1000, 12 now.
+        (1, None, 1),
+        (999, None, 0),
+        (1, None, 1),
+        (1999, None, 0),
+        (1, None, 1),
+        (3000, None, 0),
+    ] {
+        let keep = KeepLetters {
+            each: 100,
+            for_ms: 3000,
+            watched_ms,
+        };
+        let expired = store.expire(keep).await.fine("expire")?;
+        same("expired", &expired, &gone)?;
+        if let Some(event) = next {
+            let change = letter(event, i64::MIN);
+            store.record(vec![change]).await.fine("record")?;
+        }
+        drop(store);
+        store = place.open().await.fine("open again")?;
+    }
+    // One that was tried again and failed anew is new, whatever number it has.
+    let fails = || store.record(vec![letter(16, 0)]);
+    fails().await.fine("record")?;
+    for (watched_ms, anew, gone) in [
+        (200, false, 0),
+        (2999, true, 0),
+        (1, false, 0),
+        (2999, false, 0),
+        (1, false, 1),
+    ] {
+        let keep = KeepLetters {
+            each: 100,
+            for_ms: 3000,
+            watched_ms,
+        };
+        same("anew", &store.expire(keep).await.fine("expire")?, &gone)?;
+        if anew {
+            let again = Change::Retried(attempt("a", &f, 16, 16));
+            store.record(vec![again]).await.fine("record")?;
+            fails().await.fine("record")?;
+        }
+    }
+    Ok(())
+}
+
+/// What was recorded after its row had gone goes, too, but for dead letters.
+pub(super) async fn sweeps(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    fill(&*store, 1..=20).await?;
+    let f = callback("f");
+    let lanes = vec![Change::Lane(lane("a", 12)), Change::Lane(lane("b", 12))];
+    store.record(lanes).await.fine("record")?;
+    let pruned = prune(&*store, nothing()).await?;
+    same("rows", &(pruned.events, pruned.swept), &(11, 0))?;
+    // Rows 1 to 11 are gone; 12 told how far the lanes were.
+    let late = [2, 3, 4, 5, 7, 12, 13].map(|id| Change::Outcome(outcome("a", &f, id)));
+    let tried = [6, 14].map(|id| Change::Attempt(attempt("b", &f, id, id)));
+    // Above what has gone an event may be to come.
+    let to_come = Change::Outcome(outcome("b", &f, 77));
+    let changes = late.into_iter().chain(tried).chain([to_come]).collect();
+    store.record(changes).await.fine("record")?;
+    for swept in [3, 1, 1, 0] {
+        let keep = Keep {
+            rows: 2,
+            ..nothing()
+        };
+        same("swept", &prune(&*store, keep).await?.swept, &swept)?;
+    }
+    for (id, left) in [
+        (2, (0, 0)),
+        (3, (0, 0)),
+        (4, (1, 0)),
+        (5, (0, 0)),
+        (6, (0, 0)),
+        (7, (0, 0)),
+        (12, (1, 0)),
+        (13, (1, 0)),
+        (14, (0, 1)),
+        (77, (1, 0)),
+    ] {
+        let (outcomes, attempts) = store.fate(EventId(id)).await.fine("fate")?;
+        same(
+            "left",
+            &(id, outcomes.len(), attempts.len()),
+            &(id, left.0, left.1),
+        )?;
+    }
+    Ok(())
 }

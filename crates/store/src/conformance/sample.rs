@@ -3,7 +3,8 @@
 use slated_model::{
     Anchor, Attempt, Beginning, CallbackId, Change, Discard, Event, EventId, Failure, FailureKind,
     Fingerprint, Hole, LaneRow, LedgerChange, LedgerState, Offset, OldFile, OldPosition, OldState,
-    Outcome, OutcomeRow, PluginId, Row, Start, WorkerRow,
+    Outcome, OutcomeRow, PluginId, QuarantineRow, RewoundRow, Row, SkipRow, Start, SuspectRow,
+    WorkerRow,
 };
 
 use super::Fine;
@@ -59,6 +60,27 @@ pub(super) fn lane(stem: &str, cursor: u64) -> LaneRow {
         mtime_ns: 1_700_000_000_123_456_789,
         skipped: vec![(Offset(3), Offset(5))],
         moved_to: Some(PluginId::new("/srv/plugins", "elsewhere")),
+        skips: vec![SkipRow {
+            event: EventId(9),
+            offset: Offset(9),
+            reason: "made by \"hand\"".into(),
+        }],
+        suspect: Some(SuspectRow {
+            event: EventId(4),
+            times: 2,
+        }),
+        quarantine: Some(QuarantineRow {
+            content: "c0ffee".into(),
+            mtime_ns: -1,
+            reason: "signal 11".into(),
+            at_ms: 77,
+        }),
+        rewound: Some(RewoundRow {
+            from: Offset(8),
+            to: Offset(2),
+            again: true,
+            at_ms: 78,
+        }),
     }
 }
 
@@ -216,6 +238,7 @@ pub(super) struct State {
     attempts: Vec<Attempt>,
     ahead: Vec<OutcomeRow>,
     workers: Vec<WorkerRow>,
+    running: bool,
 }
 
 /// Returns the comparable form of a snapshot: lists in an order of their own.
@@ -230,6 +253,7 @@ pub(super) fn state(snapshot: Snapshot) -> State {
         mut attempts,
         mut ahead,
         mut workers,
+        running,
     } = snapshot;
     lanes.sort_by(|a, b| a.plugin.cmp(&b.plugin));
     attempts
@@ -245,5 +269,6 @@ pub(super) fn state(snapshot: Snapshot) -> State {
         attempts,
         ahead,
         workers,
+        running,
     }
 }

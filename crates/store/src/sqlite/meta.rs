@@ -20,6 +20,16 @@ pub(super) const LEDGER: &str = "ledger";
 /// an attempt or a dead letter alone.
 pub(super) const LOG_START: &str = "log_start";
 
+/// Whether slated runs on the state.
+pub(super) const RUNNING: &str = "running";
+
+/// How old dead letters are, as JSON: numbers of outcomes, and the time watched since each was the
+/// newest.
+pub(super) const LETTERS: &str = "letters";
+
+/// The event up to which outcomes were held against the log, as a number.
+pub(super) const SWEPT: &str = "swept";
+
 /// Reads a value and checks its sum.
 pub(super) fn get(conn: &Connection, key: &str) -> Result<Option<String>, Stop> {
     let found = conn

@@ -17,6 +17,7 @@ mod crc;
 mod fault;
 mod folder;
 mod half;
+mod letters;
 mod log;
 mod meta;
 mod prune;
@@ -25,11 +26,13 @@ mod readers;
 mod record;
 mod schema;
 mod upkeep;
+mod wish;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -43,7 +46,8 @@ use self::readers::{Readers, Source};
 pub use self::upkeep::Checked;
 use self::writer::{Message, QUEUE, Txn, Writer};
 use crate::{
-    Append, Appended, Epoch, Error, Keep, KeepLetters, Pruned, Recorded, Result, Snapshot, Store,
+    Append, Appended, Epoch, Error, Keep, KeepLetters, Letters, Mark, Pruned, Recorded, Result,
+    Snapshot, Store,
 };
 
 /// How to open a state.
@@ -284,12 +288,31 @@ impl Store for Sqlite {
     }
 
     fn expire(&self, keep: KeepLetters) -> BoxFuture<'_, Result<u64>> {
-        self.write(move |txn| prune::expire(txn, keep))
+        self.write(move |txn| letters::expire(txn, keep))
     }
 
-    fn dead_letters(&self, limit: usize) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {
+    fn dead_letters(
+        &self,
+        plugin: Option<PluginId>,
+        behind: Option<Mark>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Letters>> {
         self.readers
-            .ask(move |conn| query::dead_letters(conn, limit))
+            .ask(move |conn| query::dead_letters(conn, plugin.as_ref(), behind, limit))
+    }
+
+    fn count_letters(&self) -> BoxFuture<'_, Result<BTreeMap<PluginId, u64>>> {
+        self.readers.ask(query::count_letters)
+    }
+
+    fn outcomes(
+        &self,
+        plugin: PluginId,
+        after: Offset,
+        through: Offset,
+    ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {
+        self.readers
+            .ask(move |conn| query::outcomes_between(conn, &plugin, after, through))
     }
 }
 

@@ -5,14 +5,13 @@
 //! highest id among those that go.
 
 use rusqlite::OptionalExtension as _;
-use slated_model::{Discard, Offset, PluginId};
+use slated_model::{Offset, PluginId};
 
 use super::fault::Stop;
 use super::query::log_end;
-use super::record::{DISCARDED, json};
 use super::writer::Txn;
-use super::{int, meta};
-use crate::{Keep, KeepLetters, Pruned, kill_point};
+use super::{int, letters, meta};
+use crate::{Keep, Pruned, kill_point};
 
 /// Which rows up to `?1` nobody needs any more.
 const FREE: &str = "offset <= ?1
@@ -48,8 +47,11 @@ pub(super) fn prune(txn: &mut Txn<'_>, keep: &Keep) -> Result<Pruned, Stop> {
         kill_point("in_prune");
     }
     meta::put(txn.conn, meta::LOG_START, &through.to_string())?;
+    let swept = sweep(txn, keep.rows, at)?;
+    letters::reused(txn)?;
     Ok(Pruned {
         events: events as u64,
+        swept,
         start: through,
         held_back_by,
         more,
@@ -66,20 +68,48 @@ fn bytes(txn: &Txn<'_>) -> Result<u64, Stop> {
     Ok((pages * number("page_size")?).unsigned_abs())
 }
 
-/// Discards dead letters that were kept long enough, or are too many; returns how many.
-pub(super) fn expire(txn: &mut Txn<'_>, keep: KeepLetters) -> Result<u64, Stop> {
-    let reason = json("reason", &Discard::Expired)?;
-    let each = int("dead letters", keep.each)?;
-    let expired = txn
+/// Lets go what is on record of events that went before: of a unit that was under way in a plugin whose
+/// file was gone, say. Looks at the next so many events that have outcomes, in turns, and at all
+/// attempts. A dead letter stays until its time is over.
+fn sweep(txn: &Txn<'_>, rows: u64, through: i64) -> Result<u64, Stop> {
+    // What is above the highest id among the rows that went may be to come.
+    let gone: Option<i64> = txn
+        .conn
+        .prepare_cached("SELECT max(id) FROM event WHERE offset <= ?1")?
+        .query_row([through], |row| row.get(0))?;
+    let Some(gone) = gone else { return Ok(0) };
+    let swept = meta::get(txn.conn, meta::SWEPT)?;
+    let swept = swept
+        .map(|text| meta::number(meta::SWEPT, &text))
+        .transpose()?;
+    let from = int("event id", swept.unwrap_or_default())?;
+    let (last, looked): (Option<i64>, i64) = txn
         .conn
         .prepare_cached(
-            "UPDATE outcome SET kind = ?1, detail = ?2 WHERE kind = 'dead_letter' AND (at_ms < ?3
-             OR seq IN (SELECT seq FROM (
-                 SELECT seq, row_number() OVER (PARTITION BY plugin ORDER BY seq DESC) AS nth
-                 FROM outcome WHERE kind = 'dead_letter') WHERE nth > ?4))",
+            "SELECT max(event), count(*) FROM (SELECT DISTINCT event FROM outcome
+             WHERE event > ?1 AND event <= ?2 ORDER BY event LIMIT ?3)",
         )?
-        .execute((DISCARDED, reason, keep.since_ms, each))?;
-    Ok(expired as u64)
+        .query_row((from, gone, int("rows", rows)?), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let outcomes = txn
+        .conn
+        .prepare_cached(
+            "DELETE FROM outcome WHERE event > ?1 AND event <= ?2 AND kind <> 'dead_letter'
+             AND NOT EXISTS (SELECT 1 FROM event e WHERE e.id = outcome.event)",
+        )?
+        .execute((from, last.unwrap_or(from)))?;
+    let attempts = txn
+        .conn
+        .prepare_cached(
+            "DELETE FROM attempt WHERE event <= ?1
+             AND NOT EXISTS (SELECT 1 FROM event e WHERE e.id = attempt.event)",
+        )?
+        .execute([gone])?;
+    let all = looked.unsigned_abs() < rows;
+    let swept = if all { 0 } else { last.unwrap_or(from) };
+    meta::put(txn.conn, meta::SWEPT, &swept.to_string())?;
+    Ok((outcomes + attempts) as u64)
 }
 
 /// Returns the offset of the last row that is old enough to go, looking at `keep.rows` rows, and

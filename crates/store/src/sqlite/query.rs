@@ -2,6 +2,7 @@
 //!
 //! Invariant: a row whose sum or shape is wrong is never handed out; the error names it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Row as Sql};
@@ -15,8 +16,8 @@ use slated_model::{
 use super::fault::Stop;
 use super::log::{EventRow, LedgerHead, hole_sum};
 use super::meta;
-use super::record::{DEAD_LETTER, DISCARDED, DONE, LaneColumns, cursor_sum};
-use crate::{Epoch, LogEnd, Snapshot};
+use super::record::{DEAD_LETTER, DISCARDED, DONE, LaneColumns, More, cursor_sum};
+use crate::{Epoch, Letters, LogEnd, Mark, Snapshot};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -41,6 +42,7 @@ pub(super) fn snapshot(conn: &Connection) -> Result<Snapshot> {
             (),
         )?,
         workers: workers(&txn)?,
+        running: meta::get(&txn, meta::RUNNING)?.is_some_and(|runs| runs == "yes"),
     };
     Ok(snapshot)
 }
@@ -191,12 +193,75 @@ pub(super) fn outcomes_after(conn: &Connection, seq: i64, limit: usize) -> Resul
     )
 }
 
-/// Reads the newest dead letters, newest first. The kind stands in the text: a partial index
-/// does not serve a parameter.
-pub(super) fn dead_letters(conn: &Connection, limit: usize) -> Result<Vec<OutcomeRow>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let which = "WHERE o.kind = 'dead_letter' ORDER BY o.seq DESC LIMIT ?1";
-    outcomes(conn, which, [limit])
+/// Reads a page of dead letters, newest first. The kind stands in the text: a partial index does not
+/// serve a parameter.
+pub(super) fn dead_letters(
+    conn: &Connection,
+    plugin: Option<&PluginId>,
+    behind: Option<Mark>,
+    limit: usize,
+) -> Result<Letters> {
+    let behind = behind.map_or(i64::MAX, |mark| i64::try_from(mark.0).unwrap_or(i64::MAX));
+    let more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let mut rows = match plugin {
+        None => numbered(
+            conn,
+            "WHERE o.kind = 'dead_letter' AND o.seq < ?1 ORDER BY o.seq DESC LIMIT ?2",
+            (behind, more),
+        ),
+        Some(plugin) => numbered(
+            conn,
+            "WHERE o.kind = 'dead_letter' AND o.seq < ?1
+               AND o.plugin = (SELECT key FROM plugin WHERE folder = ?3 AND stem = ?4)
+             ORDER BY o.seq DESC LIMIT ?2",
+            (behind, more, plugin.folder(), plugin.stem()),
+        ),
+    }?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let last = rows.last().map(|(seq, _)| Mark(seq.unsigned_abs()));
+    Ok(Letters {
+        rows: rows.into_iter().map(|(_, row)| row).collect(),
+        next: last.filter(|_| more),
+    })
+}
+
+/// Counts dead letters by their plugin.
+pub(super) fn count_letters(conn: &Connection) -> Result<BTreeMap<PluginId, u64>> {
+    let counts = all(
+        conn,
+        "SELECT p.folder, p.stem, c.letters FROM (SELECT plugin, count(*) AS letters FROM outcome
+             WHERE kind = 'dead_letter' GROUP BY plugin) c LEFT JOIN plugin p ON p.key = c.plugin",
+        (),
+        |row| {
+            let of = || "a dead letter's plugin".to_owned();
+            Ok((plugin(row, 0, of)?, natural(row, 2, of)?))
+        },
+    )?;
+    Ok(counts.into_iter().collect())
+}
+
+/// Reads the outcomes of a plugin between two offsets.
+pub(super) fn outcomes_between(
+    conn: &Connection,
+    plugin: &PluginId,
+    after: Offset,
+    through: Offset,
+) -> Result<Vec<OutcomeRow>> {
+    let number = |offset: Offset| i64::try_from(offset.0).unwrap_or(i64::MAX);
+    // The plus keeps SQLite from walking all that is on record of the plugin.
+    outcomes(
+        conn,
+        "WHERE +o.plugin = (SELECT key FROM plugin WHERE folder = ?1 AND stem = ?2)
+           AND o.event IN (SELECT id FROM event WHERE offset > ?3 AND offset <= ?4)
+         ORDER BY o.seq",
+        (
+            plugin.folder(),
+            plugin.stem(),
+            number(after),
+            number(through),
+        ),
+    )
 }
 
 /// Runs a query and makes something of each row.
@@ -304,7 +369,7 @@ fn lanes(conn: &Connection) -> Result<Vec<LaneRow>> {
     all(
         conn,
         "SELECT p.folder, p.stem, l.plugin, l.floor, l.owed, l.in_line_from, l.hold, l.stopped,
-             l.gone, l.content, l.mtime_ns, l.skipped, l.moved_to, l.crc, u.offset, u.crc
+             l.gone, l.content, l.mtime_ns, l.skipped, l.moved_to, l.crc, u.offset, u.crc, l.more
          FROM lane l LEFT JOIN plugin p ON p.key = l.plugin
              LEFT JOIN cursor u ON u.plugin = l.plugin
          ORDER BY l.plugin",
@@ -317,6 +382,7 @@ fn lanes(conn: &Connection) -> Result<Vec<LaneRow>> {
             let content: String = column(row, 9, of)?;
             let skipped: String = column(row, 11, of)?;
             let moved_to: Option<String> = column(row, 12, of)?;
+            let more: Option<String> = column(row, 16, of)?;
             let columns = LaneColumns {
                 plugin: column(row, 2, of)?,
                 floor: column(row, 3, of)?,
@@ -329,12 +395,15 @@ fn lanes(conn: &Connection) -> Result<Vec<LaneRow>> {
                 mtime_ns: column(row, 10, of)?,
                 skipped: &skipped,
                 moved_to: moved_to.as_deref(),
+                more: more.as_deref(),
             };
             checked(column(row, 13, of)?, columns.sum(), of)?;
             let of_cursor = || format!("cursor of {plugin}");
             let cursor = column(row, 14, of_cursor)?;
             let sum = cursor_sum(columns.plugin, cursor);
             checked(column(row, 15, of_cursor)?, sum, of_cursor)?;
+            let more = columns.more.map(|text| parsed::<More>(text, of));
+            let more = more.transpose()?.unwrap_or_default();
             Ok(LaneRow {
                 plugin: plugin.clone(),
                 cursor: Offset(natural(row, 14, of_cursor)?),
@@ -354,6 +423,10 @@ fn lanes(conn: &Connection) -> Result<Vec<LaneRow>> {
                             .map_err(|err| Stop::Damaged(format!("{}: {err}", of())))
                     })
                     .transpose()?,
+                skips: more.skips,
+                suspect: more.suspect,
+                quarantine: more.quarantine,
+                rewound: more.rewound,
             })
         },
     )
@@ -443,6 +516,16 @@ fn outcomes<P: rusqlite::Params>(
     which: &str,
     params: P,
 ) -> Result<Vec<OutcomeRow>> {
+    let rows = numbered(conn, which, params)?;
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+/// Reads outcomes with their numbers, which grow as they are written.
+fn numbered<P: rusqlite::Params>(
+    conn: &Connection,
+    which: &str,
+    params: P,
+) -> Result<Vec<(i64, OutcomeRow)>> {
     let sql = format!(
         "SELECT o.seq, p.folder, p.stem, c.name, c.k, o.event, o.attempt, o.kind, o.us, o.detail,
              o.at_ms
@@ -466,14 +549,15 @@ fn outcomes<P: rusqlite::Params>(
             },
             other => return Err(Stop::Damaged(format!("{}: kind `{other}`", of()))),
         };
-        Ok(OutcomeRow {
+        let made = OutcomeRow {
             plugin: plugin(row, 1, of)?,
             callback: callback(row, 3, of)?,
             event: EventId(natural(row, 5, of)?),
             attempt: small(row, 6, of)?,
             outcome,
             at_ms: column(row, 10, of)?,
-        })
+        };
+        Ok((column(row, 0, of)?, made))
     })
 }
 

@@ -1,20 +1,22 @@
 //! Writing lanes, cursors, outcomes, attempts and workers.
 //!
-//! Invariants: the first outcome of a unit stands (promise P3) until a person wishes something
-//! else of a dead letter; a unit with an outcome has no attempt; a cursor never goes back; `ahead`
-//! names exactly the outcomes of events after their lane's cursor.
+//! Invariants: the first outcome of a unit stands (promise P3) and a cursor never goes back, until a
+//! person wishes otherwise (`wish`); a unit with an outcome has no attempt; `ahead` names exactly the
+//! outcomes of events after their lane's cursor.
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension as _, named_params};
+use rusqlite::named_params;
+use serde::{Deserialize, Serialize};
 use slated_model::{
-    Attempt, CallbackId, Change, EventId, LaneRow, Offset, Outcome, OutcomeRow, PluginId, WorkerRow,
+    Attempt, CallbackId, Change, EventId, LaneRow, Offset, Outcome, OutcomeRow, PluginId,
+    QuarantineRow, RewoundRow, SkipRow, SuspectRow, WorkerRow,
 };
 
 use super::crc::Crc;
 use super::fault::Stop;
 use super::writer::Txn;
-use super::{int, meta, unfit};
+use super::{int, meta, unfit, wish};
 use crate::{Recorded, kill_point};
 
 /// Writes changes. Lanes come first and cursors next: nobody sees the order within a
@@ -56,10 +58,32 @@ pub(super) fn record(txn: &mut Txn<'_>, changes: &[Change]) -> Result<Recorded, 
                 txn.carry_over();
                 continue;
             }
+            Change::LettersMoved { from, to } => {
+                wish::letters_moved(txn, from, to)?;
+                continue;
+            }
+            Change::Rewound { plugin, to, again } => {
+                wish::rewound(txn, plugin, *to, *again)?;
+                continue;
+            }
+            Change::Running(runs) => {
+                meta::put(txn.conn, meta::RUNNING, if *runs { "yes" } else { "no" })?;
+                continue;
+            }
             Change::Outcome(row) => (&row.plugin, &row.callback, row.event, outcome(txn, row)?),
             Change::Attempt(row) => (&row.plugin, &row.callback, row.event, attempt(txn, row)?),
-            Change::Retried(row) => (&row.plugin, &row.callback, row.event, retried(txn, row)?),
-            Change::Discarded(row) => (&row.plugin, &row.callback, row.event, discarded(txn, row)?),
+            Change::Retried(row) => (
+                &row.plugin,
+                &row.callback,
+                row.event,
+                wish::retried(txn, row)?,
+            ),
+            Change::Discarded(row) => (
+                &row.plugin,
+                &row.callback,
+                row.event,
+                wish::discarded(txn, row)?,
+            ),
         };
         if !written {
             let unit: (PluginId, CallbackId, EventId) = (plugin.clone(), callback.clone(), event);
@@ -82,11 +106,26 @@ pub(super) struct LaneColumns<'a> {
     pub(super) mtime_ns: i64,
     pub(super) skipped: &'a str,
     pub(super) moved_to: Option<&'a str>,
+    pub(super) more: Option<&'a str>,
+}
+
+/// What is not the case for a lane as a rule.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct More {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) skips: Vec<SkipRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) suspect: Option<SuspectRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) quarantine: Option<QuarantineRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rewound: Option<RewoundRow>,
 }
 
 impl LaneColumns<'_> {
     pub(super) fn sum(&self) -> i64 {
-        Crc::default()
+        let sum = Crc::default()
             .int(self.plugin)
             .maybe_int(self.floor)
             .text(self.owed)
@@ -97,8 +136,12 @@ impl LaneColumns<'_> {
             .text(self.content)
             .int(self.mtime_ns)
             .text(self.skipped)
-            .maybe_text(self.moved_to)
-            .sum()
+            .maybe_text(self.moved_to);
+        // A lane of an older format has the sum of what it had.
+        match self.more {
+            Some(more) => sum.text(more).sum(),
+            None => sum.sum(),
+        }
     }
 }
 
@@ -117,6 +160,15 @@ fn lane(txn: &mut Txn<'_>, row: &LaneRow) -> Result<(), Stop> {
         .transpose()?;
     let skipped = json("skipped rows", &row.skipped)?;
     let moved_to = row.moved_to.as_ref().map(ToString::to_string);
+    let more = More {
+        skips: row.skips.clone(),
+        suspect: row.suspect,
+        quarantine: row.quarantine.clone(),
+        rewound: row.rewound,
+    };
+    let more = (more != More::default())
+        .then(|| json("what else there is of a lane", &more))
+        .transpose()?;
     let columns = LaneColumns {
         plugin,
         floor: row.floor.map(|id| int("floor", id.0)).transpose()?,
@@ -129,13 +181,14 @@ fn lane(txn: &mut Txn<'_>, row: &LaneRow) -> Result<(), Stop> {
         mtime_ns: row.mtime_ns,
         skipped: &skipped,
         moved_to: moved_to.as_deref(),
+        more: more.as_deref(),
     };
     txn.conn
         .prepare_cached(
             "INSERT OR REPLACE INTO lane
              (plugin, floor, owed, in_line_from, hold, stopped, gone, content, mtime_ns, skipped,
-              moved_to, crc)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+              moved_to, more, crc)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute((
             columns.plugin,
@@ -149,6 +202,7 @@ fn lane(txn: &mut Txn<'_>, row: &LaneRow) -> Result<(), Stop> {
             columns.mtime_ns,
             columns.skipped,
             columns.moved_to,
+            columns.more,
             columns.sum(),
         ))?;
     // A lane that stands keeps its cursor: only `Change::Cursor` moves it.
@@ -238,58 +292,14 @@ fn outcome(txn: &mut Txn<'_>, row: &OutcomeRow) -> Result<bool, Stop> {
 }
 
 /// Returns kind, duration and detail of an outcome as the table has them.
-fn columns(outcome: &Outcome) -> Result<(&'static str, Option<i64>, Option<String>), Stop> {
+pub(super) fn columns(
+    outcome: &Outcome,
+) -> Result<(&'static str, Option<i64>, Option<String>), Stop> {
     Ok(match outcome {
         Outcome::Done { us } => (DONE, Some(int("duration", *us)?), None),
         Outcome::DeadLetter { failure } => (DEAD_LETTER, None, Some(json("failure", failure)?)),
         Outcome::Discarded { reason } => (DISCARDED, None, Some(json("reason", reason)?)),
     })
-}
-
-/// Puts an attempt in the place of a dead letter; tells whether one stood there.
-fn retried(txn: &mut Txn<'_>, row: &Attempt) -> Result<bool, Stop> {
-    let (plugin, callback) = txn.unit(&row.plugin, &row.callback)?;
-    let event = int("event id", row.event.0)?;
-    let dead: Option<i64> = txn
-        .conn
-        .prepare_cached(
-            "DELETE FROM outcome
-             WHERE event = ?1 AND plugin = ?2 AND callback = ?3 AND kind = ?4 RETURNING seq",
-        )?
-        .query_row((event, plugin, callback, DEAD_LETTER), |row| row.get(0))
-        .optional()?;
-    let Some(seq) = dead else {
-        return Ok(false);
-    };
-    txn.conn
-        .prepare_cached("DELETE FROM ahead WHERE plugin = ?1 AND outcome = ?2")?
-        .execute((plugin, seq))?;
-    attempt(txn, row)
-}
-
-/// Puts an outcome in the place of a dead letter; tells whether one stood there.
-fn discarded(txn: &mut Txn<'_>, row: &OutcomeRow) -> Result<bool, Stop> {
-    let (plugin, callback) = txn.unit(&row.plugin, &row.callback)?;
-    let event = int("event id", row.event.0)?;
-    let (kind, us, detail) = columns(&row.outcome)?;
-    let changed = txn
-        .conn
-        .prepare_cached(
-            "UPDATE outcome SET attempt = ?5, kind = ?6, us = ?7, detail = ?8, at_ms = ?9
-             WHERE event = ?1 AND plugin = ?2 AND callback = ?3 AND kind = ?4",
-        )?
-        .execute((
-            event,
-            plugin,
-            callback,
-            DEAD_LETTER,
-            row.attempt,
-            kind,
-            us,
-            detail,
-            row.at_ms,
-        ))?;
-    Ok(changed > 0)
 }
 
 /// Kinds of outcome as the table spells them.
@@ -298,7 +308,7 @@ pub(super) const DEAD_LETTER: &str = "dead_letter";
 pub(super) const DISCARDED: &str = "discarded";
 
 /// Writes an attempt, unless the unit has an outcome; tells whether it did.
-fn attempt(txn: &mut Txn<'_>, row: &Attempt) -> Result<bool, Stop> {
+pub(super) fn attempt(txn: &mut Txn<'_>, row: &Attempt) -> Result<bool, Stop> {
     let (plugin, callback) = txn.unit(&row.plugin, &row.callback)?;
     let event = int("event id", row.event.0)?;
     let finished = txn
@@ -340,6 +350,6 @@ fn worker(txn: &mut Txn<'_>, row: &WorkerRow) -> Result<(), Stop> {
     Ok(())
 }
 
-pub(super) fn json<T: serde::Serialize>(what: &str, value: &T) -> Result<String, Stop> {
+pub(super) fn json<T: Serialize>(what: &str, value: &T) -> Result<String, Stop> {
     serde_json::to_string(value).map_err(|err| unfit(format!("{what}: {err}")))
 }

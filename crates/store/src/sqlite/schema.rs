@@ -9,7 +9,7 @@
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"slat");
 
 /// The steps from an empty file to the newest format, in order.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 /// Format 1.
 ///
@@ -146,4 +146,11 @@ FROM lane l JOIN plugin p ON p.key = l.plugin JOIN cursor u ON u.plugin = l.plug
 /// Format 2: dead letters are found without a walk over all outcomes.
 const V2: &str = "
 CREATE INDEX outcome_dead ON outcome (seq) WHERE kind = 'dead_letter';
+";
+
+/// Format 3: what else a person or slated wants of a lane, as JSON (nothing as a rule), and dead
+/// letters by their plugin.
+const V3: &str = "
+ALTER TABLE lane ADD COLUMN more TEXT;
+CREATE INDEX outcome_dead_of ON outcome (plugin, seq) WHERE kind = 'dead_letter';
 ";

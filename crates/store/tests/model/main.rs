@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use slated_model::{
     Anchor, Attempt, Beginning, CallbackId, Change, Discard, Event, EventId, Failure, FailureKind,
     Fingerprint, HoldRow, Hole, LaneRow, LedgerChange, Offset, Outcome, OutcomeRow, PluginId, Row,
-    Start, WorkerRow,
+    Start, SuspectRow, WorkerRow,
 };
 use slated_store::{
     Append, Error, Keep, KeepLetters, Options, Pruned, Snapshot, Sqlite, Store, conformance,
@@ -107,6 +107,10 @@ fn lane() -> impl Strategy<Value = LaneRow> {
                 stopped,
                 gone,
                 content: "c".repeat(usize::from(gone)),
+                suspect: held.then_some(SuspectRow {
+                    event: EventId(cursor),
+                    times: 1,
+                }),
                 ..LaneRow::new(plugin, Offset(cursor))
             },
         )
@@ -162,6 +166,13 @@ fn change() -> impl Strategy<Value = Change> {
         4 => attempt().prop_map(Change::Attempt),
         2 => attempt().prop_map(Change::Retried),
         2 => outcome_row().prop_map(Change::Discarded),
+        1 => (plugin(), plugin()).prop_map(|(from, to)| Change::LettersMoved { from, to }),
+        2 => (plugin(), 0..IDS, any::<bool>()).prop_map(|(plugin, to, again)| Change::Rewound {
+            plugin,
+            to: Offset(to),
+            again
+        }),
+        1 => any::<bool>().prop_map(Change::Running),
         1 => (plugin(), 0..3_u32).prop_map(|(plugin, pid)| Change::Worker(WorkerRow {
             plugin,
             pid,
@@ -219,9 +230,10 @@ fn step() -> impl Strategy<Value = Step> {
                 needed: needed.map(|(at, plugin)| (Offset(at), plugin)),
             })
         ),
-        1 => (0..3_u64, any::<bool>()).prop_map(|(each, old)| Step::Expire(KeepLetters {
+        1 => (1..4_u64, 0..90_u64).prop_map(|(each, watched_ms)| Step::Expire(KeepLetters {
             each,
-            since_ms: if old { 9 } else { 0 },
+            for_ms: 90,
+            watched_ms,
         })),
         1 => Just(Step::Reopen),
     ]
@@ -296,6 +308,7 @@ async fn all(store: &dyn Store) -> String {
         mut attempts,
         mut ahead,
         workers,
+        running,
     } = store.snapshot().await.unwrap();
     lanes.sort_by(|a, b| a.plugin.cmp(&b.plugin));
     let by = |row: &Attempt| (row.event, row.plugin.clone(), row.callback.clone());
@@ -321,7 +334,17 @@ async fn all(store: &dyn Store) -> String {
         .latest(Some(PluginId::new("/srv/plugins", "p1")), 3)
         .await
         .unwrap();
-    let dead = store.dead_letters(3).await.unwrap();
+    let dead = store.dead_letters(None, None, 3).await.unwrap();
+    let behind = store.dead_letters(None, dead.next, 9).await.unwrap().rows;
+    let dead = (dead.rows, behind, store.count_letters().await.unwrap());
+    let p1 = PluginId::new("/srv/plugins", "p1");
+    let dead_of_one = store
+        .dead_letters(Some(p1.clone()), None, 9)
+        .await
+        .unwrap()
+        .rows;
+    let between = store.outcomes(p1, Offset(2), Offset(7)).await.unwrap();
+    let dead = (dead, dead_of_one, between, running);
     let mut highest = Vec::new();
     for offset in (0..IDS).step_by(3) {
         let row = store.highest(Offset(offset)).await.unwrap();

@@ -12,8 +12,8 @@ use slated_model::{
 };
 use slated_store::conformance::Place;
 use slated_store::{
-    Append, Appended, Epoch, Error, Keep, KeepLetters, LogEnd, Pruned, Recorded, Result, Snapshot,
-    Store,
+    Append, Appended, Epoch, Error, Keep, KeepLetters, Letters, LogEnd, Mark, Pruned, Recorded,
+    Result, Snapshot, Store,
 };
 
 /// What may be wrong with a store.
@@ -57,6 +57,17 @@ pub(crate) enum Flaw {
     AllAreDead,
     NeedForgotten,
     LetterForgotten,
+    LettersStay,
+    LettersTakeOver,
+    RewoundForgetsDone,
+    RewoundKeepsAll,
+    RewoundKeepsInPlace,
+    ClockBelieved,
+    NothingSwept,
+    AllSwept,
+    PagesOverlap,
+    CountsAll,
+    AlwaysRuns,
 }
 
 impl Flaw {
@@ -99,6 +110,17 @@ impl Flaw {
         Self::AllAreDead,
         Self::NeedForgotten,
         Self::LetterForgotten,
+        Self::LettersStay,
+        Self::LettersTakeOver,
+        Self::RewoundForgetsDone,
+        Self::RewoundKeepsAll,
+        Self::RewoundKeepsInPlace,
+        Self::ClockBelieved,
+        Self::NothingSwept,
+        Self::AllSwept,
+        Self::PagesOverlap,
+        Self::CountsAll,
+        Self::AlwaysRuns,
     ];
 }
 
@@ -114,9 +136,15 @@ struct State {
     /// The offset before the first row that retention has left.
     start: Offset,
     lanes: BTreeMap<PluginId, LaneRow>,
-    outcomes: Vec<OutcomeRow>,
+    /// By the numbers they were written under.
+    outcomes: BTreeMap<u64, OutcomeRow>,
+    written: u64,
     attempts: BTreeMap<Unit, Attempt>,
     workers: BTreeMap<u32, WorkerRow>,
+    running: bool,
+    /// Numbers of outcomes, and the time watched since.
+    ages: Vec<(u64, u64)>,
+    swept: EventId,
 }
 
 /// Where a state in memory lives.
@@ -275,7 +303,7 @@ impl Opened {
                 }
                 Change::Outcome(row) => self.finish(state, row, &mut recorded),
                 Change::Attempt(row) => {
-                    let finished = state.outcomes.iter().any(|old| {
+                    let finished = state.outcomes.values().any(|old| {
                         (&old.plugin, &old.callback, old.event)
                             == (&row.plugin, &row.callback, row.event)
                     });
@@ -291,7 +319,7 @@ impl Opened {
                     match self.dead_letter(state, &unit) {
                         Some(at) => {
                             if !self.has(Flaw::RetriedStaysDead) {
-                                state.outcomes.remove(at);
+                                state.outcomes.remove(&at);
                             }
                             state.attempts.insert(unit, row);
                         }
@@ -301,10 +329,13 @@ impl Opened {
                 Change::Discarded(row) => {
                     let unit = (row.event, row.plugin.clone(), row.callback.clone());
                     match self.dead_letter(state, &unit) {
-                        Some(at) => state.outcomes[at] = row,
+                        Some(at) => drop(state.outcomes.insert(at, row)),
                         None => recorded.already.push((unit.1, unit.2, unit.0)),
                     }
                 }
+                Change::LettersMoved { from, to } => self.move_letters(state, &from, &to),
+                Change::Rewound { plugin, to, again } => self.rewind(state, &plugin, to, again)?,
+                Change::Running(runs) => state.running = runs || self.has(Flaw::AlwaysRuns),
                 Change::Worker(row) => {
                     state.workers.insert(row.pid, row);
                 }
@@ -321,13 +352,67 @@ impl Opened {
         Ok(recorded)
     }
 
-    fn dead_letter(&self, state: &State, unit: &Unit) -> Option<usize> {
+    fn dead_letter(&self, state: &State, unit: &Unit) -> Option<u64> {
         let is_dead = |row: &OutcomeRow| {
             matches!(row.outcome, Outcome::DeadLetter { .. }) || self.has(Flaw::AllAreDead)
         };
-        state.outcomes.iter().position(|row| {
+        let mut rows = state.outcomes.iter();
+        let found = rows.find(|(_, row)| {
             (row.event, &row.plugin, &row.callback) == (unit.0, &unit.1, &unit.2) && is_dead(row)
-        })
+        });
+        found.map(|(at, _)| *at)
+    }
+
+    fn move_letters(&self, state: &mut State, from: &PluginId, to: &PluginId) {
+        if self.has(Flaw::LettersStay) {
+            return;
+        }
+        let taken = |row: &OutcomeRow| {
+            let of =
+                |unit: (&PluginId, &CallbackId, EventId)| unit == (to, &row.callback, row.event);
+            let mut outcomes = state.outcomes.values();
+            let mut attempts = state.attempts.values();
+            !self.has(Flaw::LettersTakeOver)
+                && (outcomes.any(|o| of((&o.plugin, &o.callback, o.event)))
+                    || attempts.any(|a| of((&a.plugin, &a.callback, a.event))))
+        };
+        let go = |row: &OutcomeRow| {
+            row.plugin == *from && matches!(row.outcome, Outcome::DeadLetter { .. }) && !taken(row)
+        };
+        let moved = state.outcomes.iter().filter(|(_, row)| go(row));
+        let moved: Vec<u64> = moved.map(|(at, _)| *at).collect();
+        for at in moved {
+            if let Some(row) = state.outcomes.get_mut(&at) {
+                row.plugin = to.clone();
+            }
+        }
+    }
+
+    fn rewind(&self, state: &mut State, plugin: &PluginId, to: Offset, again: bool) -> Result<()> {
+        let Some(lane) = state.lanes.get_mut(plugin) else {
+            let what = format!("the way back of {plugin}");
+            return Err(Error::Unfit { what });
+        };
+        if lane.cursor <= to {
+            return Ok(());
+        }
+        lane.cursor = to;
+        let behind = state.log.iter().filter(|row| row.offset > to);
+        let behind: BTreeSet<_> = behind.map(|row| row.event.id).collect();
+        let all = again || self.has(Flaw::RewoundForgetsDone);
+        let goes = |row: &OutcomeRow| {
+            row.plugin == *plugin
+                && behind.contains(&row.event)
+                && (all || !matches!(row.outcome, Outcome::Done { .. }))
+        };
+        if !self.has(Flaw::RewoundKeepsAll) {
+            state.outcomes.retain(|_, row| !goes(row));
+        }
+        if !self.has(Flaw::RewoundKeepsInPlace) {
+            let stays = |a: &Attempt| a.aside || a.plugin != *plugin;
+            state.attempts.retain(|_, a| stays(a));
+        }
+        Ok(())
     }
 
     fn finish(&self, state: &mut State, row: OutcomeRow, recorded: &mut Recorded) {
@@ -335,7 +420,7 @@ impl Opened {
         if !self.has(Flaw::AttemptStays) {
             state.attempts.remove(&unit);
         }
-        let old = state.outcomes.iter_mut().find(|old| {
+        let old = state.outcomes.values_mut().find(|old| {
             (old.event, &old.plugin) == (row.event, &row.plugin)
                 && (old.callback == row.callback || self.has(Flaw::OutcomeOfOtherCallback))
         });
@@ -348,18 +433,36 @@ impl Opened {
                     *old = row;
                 }
             }
-            None => state.outcomes.push(row),
+            None => {
+                state.written += 1;
+                state.outcomes.insert(state.written, row);
+            }
         }
     }
 
-    fn expire_letters(state: &mut State, keep: KeepLetters) -> u64 {
-        let is_dead = |row: &&mut OutcomeRow| matches!(row.outcome, Outcome::DeadLetter { .. });
+    fn expire_letters(&self, state: &mut State, keep: KeepLetters) -> u64 {
+        for (_, age) in &mut state.ages {
+            *age = age.saturating_add(keep.watched_ms);
+        }
+        let newest = state.outcomes.keys().last().copied().unwrap_or_default();
+        let last = state.ages.last().copied();
+        let spaced = last.is_none_or(|(_, age)| age >= keep.for_ms / 30);
+        if spaced && newest > last.unwrap_or_default().0 {
+            state.ages.push((newest, 0));
+        }
+        let old = state.ages.iter().filter(|(_, age)| *age >= keep.for_ms);
+        let old = old.map(|(at, _)| *at).max().unwrap_or_default();
+        state.ages.retain(|(_, age)| *age < keep.for_ms);
         let mut counts = BTreeMap::<PluginId, u64>::new();
         let mut letters = 0;
-        for row in state.outcomes.iter_mut().rev().filter(is_dead) {
+        for (at, row) in state.outcomes.iter_mut().rev() {
+            if !matches!(row.outcome, Outcome::DeadLetter { .. }) {
+                continue;
+            }
             let nth = counts.entry(row.plugin.clone()).or_default();
             *nth += 1;
-            if *nth > keep.each || row.at_ms < keep.since_ms {
+            let by_clock = self.has(Flaw::ClockBelieved) && row.at_ms < -99;
+            if *nth > keep.each || *at <= old || by_clock {
                 letters += 1;
                 row.outcome = Outcome::Discarded {
                     reason: Discard::Expired,
@@ -367,6 +470,36 @@ impl Opened {
             }
         }
         letters
+    }
+
+    fn sweep(&self, state: &mut State, rows: u64) -> u64 {
+        let went = state.log.iter().filter(|row| row.offset <= state.start);
+        let Some(gone) = went.map(|row| row.event.id).max() else {
+            return 0;
+        };
+        let from = state.swept;
+        let ids: BTreeSet<_> = state.outcomes.values().map(|row| row.event).collect();
+        let next = ids.into_iter().filter(|id| *id > from && *id <= gone);
+        let looked: Vec<_> = next
+            .take(usize::try_from(rows).unwrap_or(usize::MAX))
+            .collect();
+        let log: BTreeSet<_> = state.log.iter().map(|row| row.event.id).collect();
+        let before = state.outcomes.len() + state.attempts.len();
+        let dead = |row: &OutcomeRow| matches!(row.outcome, Outcome::DeadLetter { .. });
+        if !self.has(Flaw::NothingSwept) {
+            state.outcomes.retain(|_, row| {
+                !looked.contains(&row.event)
+                    || log.contains(&row.event)
+                    || (dead(row) && !self.has(Flaw::AllSwept))
+            });
+            state
+                .attempts
+                .retain(|_, row| row.event > gone || log.contains(&row.event));
+        }
+        let all = (looked.len() as u64) < rows;
+        let last = looked.last().copied().unwrap_or(from);
+        state.swept = if all { EventId(0) } else { last };
+        (before - state.outcomes.len() - state.attempts.len()) as u64
     }
 
     fn let_go(&self, state: &mut State, keep: &Keep) -> Pruned {
@@ -402,7 +535,7 @@ impl Opened {
         through = through.max(start);
         let needed: BTreeSet<EventId> = state
             .outcomes
-            .iter()
+            .values()
             .filter(|row| is_dead(row) && !self.has(Flaw::LetterForgotten))
             .map(|row| row.event)
             .chain(state.attempts.values().map(|row| row.event))
@@ -420,9 +553,10 @@ impl Opened {
             .map(|row| row.event.id)
             .collect();
         state.log.retain(|row| !gone.contains(&row.event.id));
-        state.outcomes.retain(|row| !gone.contains(&row.event));
+        state.outcomes.retain(|_, row| !gone.contains(&row.event));
         state.start = through;
         Pruned {
+            swept: self.sweep(state, keep.rows),
             events: gone.len() as u64,
             start: through,
             held_back_by,
@@ -447,7 +581,7 @@ impl Opened {
             let lane = state.lanes.get(&row.plugin);
             lane.is_some_and(|lane| offset(row.event).is_some_and(|at| at > lane.cursor.0))
         };
-        state.outcomes.iter().filter(is_ahead).cloned().collect()
+        state.outcomes.values().filter(is_ahead).cloned().collect()
     }
 }
 
@@ -472,6 +606,7 @@ impl Store for Opened {
                 attempts: state.attempts.values().cloned().collect(),
                 ahead: self.ahead(&state),
                 workers: state.workers.values().cloned().collect(),
+                running: state.running,
             })
         })
     }
@@ -560,7 +695,7 @@ impl Store for Opened {
     fn fate(&self, id: EventId) -> BoxFuture<'_, Result<(Vec<OutcomeRow>, Vec<Attempt>)>> {
         Box::pin(async move {
             let state = self.read();
-            let outcomes = state.outcomes.iter().filter(|row| row.event == id);
+            let outcomes = state.outcomes.values().filter(|row| row.event == id);
             let attempts = state.attempts.values().filter(|row| row.event == id);
             Ok((outcomes.cloned().collect(), attempts.cloned().collect()))
         })
@@ -572,7 +707,7 @@ impl Store for Opened {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {
         Box::pin(async move {
-            let mut outcomes = self.read().outcomes.clone();
+            let mut outcomes: Vec<_> = self.read().outcomes.values().cloned().collect();
             if self.has(Flaw::LatestByEvent) {
                 outcomes.sort_by_key(|row| row.event);
             }
@@ -585,16 +720,23 @@ impl Store for Opened {
     }
 
     fn expire(&self, keep: KeepLetters) -> BoxFuture<'_, Result<u64>> {
-        Box::pin(async move { self.write(|state| Ok(Self::expire_letters(state, keep))) })
+        Box::pin(async move { self.write(|state| Ok(self.expire_letters(state, keep))) })
     }
 
     fn prune(&self, keep: Keep) -> BoxFuture<'_, Result<Pruned>> {
         Box::pin(async move { self.write(|state| Ok(self.let_go(state, &keep))) })
     }
 
-    fn dead_letters(&self, limit: usize) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {
+    fn dead_letters(
+        &self,
+        plugin: Option<PluginId>,
+        behind: Option<Mark>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Letters>> {
         Box::pin(async move {
-            let mut outcomes = self.read().outcomes.clone();
+            let behind = behind.map_or(u64::MAX, |mark| mark.0);
+            let behind = behind.saturating_add(self.has(Flaw::PagesOverlap).into());
+            let mut outcomes: Vec<_> = self.read().outcomes.clone().into_iter().collect();
             if !self.has(Flaw::DeadLettersOldFirst) {
                 outcomes.reverse();
             }
@@ -602,7 +744,47 @@ impl Store for Opened {
                 matches!(row.outcome, Outcome::DeadLetter { .. })
                     || self.has(Flaw::DeadLettersOfAll)
             };
-            Ok(outcomes.into_iter().filter(dead).take(limit).collect())
+            outcomes.retain(|(at, row)| {
+                *at < behind && dead(row) && plugin.as_ref().is_none_or(|p| row.plugin == *p)
+            });
+            let more = outcomes.len() > limit;
+            outcomes.truncate(limit);
+            let last = outcomes.last().map(|(at, _)| Mark(*at));
+            Ok(Letters {
+                rows: outcomes.into_iter().map(|(_, row)| row).collect(),
+                next: last.filter(|_| more),
+            })
+        })
+    }
+
+    fn count_letters(&self) -> BoxFuture<'_, Result<BTreeMap<PluginId, u64>>> {
+        Box::pin(async move {
+            let mut counts = BTreeMap::new();
+            for row in self.read().outcomes.values() {
+                if matches!(row.outcome, Outcome::DeadLetter { .. }) || self.has(Flaw::CountsAll) {
+                    *counts.entry(row.plugin.clone()).or_default() += 1;
+                }
+            }
+            Ok(counts)
+        })
+    }
+
+    fn outcomes(
+        &self,
+        plugin: PluginId,
+        after: Offset,
+        through: Offset,
+    ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {
+        Box::pin(async move {
+            let state = self.read();
+            let between = state
+                .log
+                .iter()
+                .filter(|row| row.offset > after && row.offset <= through);
+            let ids: BTreeSet<_> = between.map(|row| row.event.id).collect();
+            let rows = state.outcomes.values();
+            let rows = rows.filter(|row| row.plugin == plugin && ids.contains(&row.event));
+            Ok(rows.cloned().collect())
         })
     }
 }

@@ -35,15 +35,15 @@ pub(super) async fn read(store: &dyn Store) -> Result<Record> {
             None => without_position.push(lane.plugin.clone()),
         }
     }
-    let mut dead = store.dead_letters(DEAD_LETTERS + 1).await?;
-    let more_dead_letters = dead.len() > DEAD_LETTERS;
-    dead.truncate(DEAD_LETTERS);
+    let dead = store.dead_letters(None, None, DEAD_LETTERS).await?;
+    let more_dead_letters = dead.next.is_some();
     let holes = snapshot.ledger.as_ref().map_or(&[][..], |l| &l.holes);
     Ok(Record {
         positions,
         without_position,
         old_holes: leave::old_holes(holes).copied().collect(),
         dead_letters: dead
+            .rows
             .into_iter()
             .map(|row| DeadLetter {
                 plugin: row.plugin,

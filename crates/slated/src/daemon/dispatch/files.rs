@@ -140,6 +140,10 @@ impl Dispatcher {
             plugin: to.clone(),
             cursor: row.cursor,
         });
+        self.journal.note(Change::LettersMoved {
+            from: from.clone(),
+            to: to.clone(),
+        });
         let mut taken = Vec::new();
         for mut attempt in attempts {
             self.journal.note(Change::Outcome(OutcomeRow {
