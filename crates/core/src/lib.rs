@@ -10,7 +10,9 @@ pub mod life;
 pub mod order;
 pub mod resume;
 pub mod retry;
+pub mod rewind;
 pub mod scan;
+pub mod skip;
 pub mod time;
 
 pub use time::Mono;

@@ -70,6 +70,8 @@ pub enum Input {
     Stop,
     /// A person ends a stop or a quarantine.
     Resume,
+    /// It was quarantined before slated ended, and nothing has changed since.
+    StillQuarantined,
     /// Time went by.
     Tick,
 }
@@ -166,6 +168,7 @@ impl Life {
                     self.load(now, &mut out);
                 }
             }
+            Input::StillQuarantined => self.end(State::Quarantined, &mut out),
             Input::Vanished => self.end(State::Gone, &mut out),
             Input::Stop => self.end(State::Stopped, &mut out),
             Input::Ready(generation) => self.ready(generation, &mut out),

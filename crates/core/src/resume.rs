@@ -145,6 +145,7 @@ pub fn out_of_log(cursor: Offset, log_start: Offset) -> Option<HoldRow> {
 /// and returns what is to be written. A stop ends, too.
 pub fn on_record(row: &mut LaneRow, attempts: &[Attempt], step: Step, wall_ms: i64) -> Vec<Change> {
     row.stopped = false;
+    row.quarantine = None;
     let to = match step {
         Step::GoOnAfter(to) => to,
         Step::GoOn | Step::Nothing => row.cursor,

@@ -139,6 +139,25 @@ impl Lane {
         self.settle(at, unit.offset, &unit.callback, Change::Outcome(row), out)
     }
 
+    /// Slated itself ended too often with an event: that counts as a death of it.
+    pub(super) fn ended_slated(
+        &mut self,
+        at: Context<'_>,
+        (event, offset, callback): (EventId, Offset, CallbackId),
+        failure: Failure,
+        out: &mut Vec<Effect>,
+    ) -> Option<u64> {
+        let unit = Unit {
+            event,
+            offset,
+            callback,
+            aside: false,
+        };
+        let ticket = self.failed(at, &unit, failure, out);
+        self.has_answered(offset, false);
+        ticket
+    }
+
     fn trial_of(&self, unit: &Unit) -> Option<&Trial> {
         let aside = self
             .aside

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use slated_model::{Attempt, CallbackId, EventId, Row};
+use slated_model::{Attempt, CallbackId, Change, Discard, EventId, Outcome, Row};
 
-use super::input::Effect;
+use super::input::{Effect, Note};
 use super::trial::Trial;
 use super::{Context, Lane};
 
@@ -96,15 +96,41 @@ impl Lane {
         }
     }
 
-    /// Takes the row of an attempt that was waiting for it. A row that the log no longer holds
-    /// leaves the attempt as it is: retention keeps rows with open attempts, so this is damage, and
-    /// an attempt on record is the better trace of it.
-    pub(super) fn recalled(&mut self, event: EventId, row: Option<Row>) {
-        let Some(row) = row.map(Arc::new) else { return };
+    /// Takes the row of an attempt that was waiting for it. What the log no longer holds cannot be
+    /// tried again.
+    pub(super) fn recalled(
+        &mut self,
+        at: Context<'_>,
+        event: EventId,
+        row: Option<Row>,
+        out: &mut Vec<Effect>,
+    ) {
+        let row = row.map(Arc::new);
+        let mut gone = Vec::new();
         let same = self.aside.iter_mut().filter(|((id, _), _)| *id == event);
-        for (_, aside) in same.filter(|(_, a)| a.state == State::Recalling) {
-            aside.row = Some(row.clone());
+        for (key, aside) in same.filter(|(_, a)| a.state == State::Recalling) {
+            if row.is_none() {
+                gone.push(key.clone());
+            }
+            aside.row.clone_from(&row);
             aside.state = State::Waiting;
+        }
+        let mut changes = Vec::new();
+        for key in gone {
+            let Some(aside) = self.aside.remove(&key) else {
+                continue;
+            };
+            let (reason, failed) = (Discard::RowGone, aside.trial.attempt.failed);
+            let outcome = Outcome::Discarded { reason };
+            let row = self.outcome_row(at, event, &key.1, failed, outcome);
+            changes.push(Change::Outcome(row));
+            out.push(Effect::Tell(Note::RowGone {
+                event,
+                callback: key.1,
+            }));
+        }
+        if !changes.is_empty() {
+            self.record(changes, out);
         }
     }
 

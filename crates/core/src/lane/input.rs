@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use slated_model::{Attempt, CallbackId, Change, EventId, Failure, HoldRow, Matcher, Offset, Row};
+use slated_model::{
+    Attempt, CallbackId, Change, EventId, Failure, HoldRow, Matcher, Offset, OutcomeRow, Row,
+};
 
 /// Something a lane must know.
 #[derive(Clone, Debug)]
@@ -63,6 +65,25 @@ pub enum Input {
     /// A person chose where the lane goes on: any hold ends, and rows up to this offset that it has
     /// not passed are skipped. Ignored while the worker has a frame in hand.
     GoOnAfter(Offset),
+    /// A person wants the plugin not to get an event. Ignored while the worker has it in hand, and
+    /// where nothing of it is open ([`Lane::may_skip`]).
+    ///
+    /// [`Lane::may_skip`]: super::Lane::may_skip
+    Skip {
+        /// Its row.
+        row: Arc<Row>,
+        /// What the person said.
+        reason: String,
+    },
+    /// A person lets the lane go back. Ignored while the worker has a frame in hand.
+    Rewind {
+        /// The offset before the first row that it comes to again.
+        to: Offset,
+        /// Whether what is done is done again.
+        again: bool,
+        /// The outcomes behind that offset which stay: what is done, unless that is done again.
+        done: Vec<OutcomeRow>,
+    },
     /// What only this process knows (the cursor past what matched nothing, the back-off that went
     /// by) is put on record.
     WriteDown,
@@ -250,6 +271,23 @@ pub enum Note {
     Skipped {
         /// How many.
         rows: u64,
+    },
+    /// A person let it skip an event.
+    EventSkipped {
+        /// The event.
+        event: EventId,
+    },
+    /// A person let it go back.
+    Rewound {
+        /// By how many rows.
+        rows: u64,
+    },
+    /// An attempt was given up because the log no longer holds its event.
+    RowGone {
+        /// The event.
+        event: EventId,
+        /// The callback.
+        callback: CallbackId,
     },
     /// Lanes after this one do not wait for it any more.
     LeftLine(Leave),

@@ -35,6 +35,7 @@ impl Peer for Lane {
         // What is matched is what its worker asks for now, or asked for until it is replaced.
         row.event.is_readable()
             && !self.is_skipped(row)
+            && self.skip_wish(row).is_none()
             && self.matchers.iter().any(|m| m.matches(kind, attribute))
     }
     fn owes_between(&self, from: Offset, to: Offset) -> bool {

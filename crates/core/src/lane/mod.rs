@@ -9,7 +9,8 @@
 //! * `answer`: what an answer, a failure or a death means
 //! * `trial`: a unit that failed before
 //! * `aside`: attempts beside the lane's order
-//! * `resume`: how it goes on after a hold
+//! * `resume`: how it goes on after a hold; `rewind`, `skip`: what else a person wishes
+//! * `suspect`: what may have ended slated itself
 //! * `line`: what lanes wait for in each other; `slot`: the limit of calls; `among`: a step with the
 //!   others in sight
 //!
@@ -27,8 +28,11 @@ mod aside;
 mod input;
 mod line;
 mod resume;
+mod rewind;
 mod send;
+mod skip;
 mod slot;
+mod suspect;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -50,6 +54,7 @@ pub use among::{HasLane, Moment, step};
 use aside::Aside;
 pub use input::{CallbackSpec, Effect, Frame, Input, Leave, Note, Reply, Verdict};
 use line::HeldUp;
+pub use rewind::Standing;
 use send::{Flight, Pace};
 use slot::Slot;
 use trial::Trial;
@@ -162,6 +167,18 @@ pub struct Lane {
 
     /// The cursor as last recorded, and when.
     flushed: (Offset, Mono),
+    /// Slated ended uncleanly, and nothing was sent since.
+    unclean: bool,
+}
+
+/// Gathers the callbacks of outcomes by their events.
+fn finished(outcomes: &[OutcomeRow]) -> BTreeMap<EventId, Finished> {
+    let mut finished = BTreeMap::<EventId, Finished>::new();
+    for outcome in outcomes {
+        let of = finished.entry(outcome.event).or_default();
+        of.callbacks.push(outcome.callback.clone());
+    }
+    finished
 }
 
 impl Lane {
@@ -176,14 +193,6 @@ impl Lane {
         now: Mono,
         seed: u64,
     ) -> Self {
-        let mut finished = BTreeMap::<EventId, Finished>::new();
-        for outcome in ahead {
-            finished
-                .entry(outcome.event)
-                .or_default()
-                .callbacks
-                .push(outcome.callback.clone());
-        }
         let mut lane = Self {
             read: row.cursor,
             log_end: row.cursor,
@@ -200,7 +209,7 @@ impl Lane {
             closed: false,
             reading: false,
             work: BTreeMap::new(),
-            finished,
+            finished: finished(ahead),
             floor_ends: None,
             flights: VecDeque::new(),
             undurable: VecDeque::new(),
@@ -217,6 +226,7 @@ impl Lane {
             slot: Slot::Idle,
             held_up: None,
             went_ahead: None,
+            unclean: false,
         };
         for attempt in attempts {
             let trial = Trial::restored(attempt, now);
@@ -246,7 +256,7 @@ impl Lane {
                 rows,
                 through,
             } if after == self.read => self.take(at, rows, through, &mut out),
-            Input::Recalled { event, row } => self.recalled(event, row),
+            Input::Recalled { event, row } => self.recalled(at, event, row, &mut out),
             Input::Durable(ticket) => {
                 self.durable = ticket;
                 while self.undurable.front().is_some_and(|t| *t <= self.durable) {
@@ -257,6 +267,8 @@ impl Lane {
             Input::Retried(attempt) => self.retried(at, attempt, &mut out),
             Input::Resume => self.resume(at, &mut out),
             Input::GoOnAfter(to) => self.go_on_after(at, to, &mut out),
+            Input::Skip { row, reason } => self.skip(at, &row, &reason, &mut out),
+            Input::Rewind { to, again, done } => self.rewind(at, to, again, &done, &mut out),
             Input::WriteDown => self.write_down(at, &mut out),
             Input::Close => {
                 self.retire(at);
@@ -344,6 +356,12 @@ impl Lane {
     pub fn is_busy(&self) -> bool {
         !self.flights.is_empty()
     }
+    /// Returns the call that a frame is in: its event, its callback, and which attempt it is.
+    pub fn call_of(&self, seq: u64) -> Option<(EventId, &CallbackId, u32)> {
+        let flight = self.flights.iter().find(|f| f.seq == seq)?;
+        let (_, callback) = flight.open.front()?;
+        Some((flight.event, callback, flight.attempt))
+    }
     /// Returns the event of a frame that is under way.
     pub fn event_of(&self, seq: u64) -> Option<EventId> {
         self.flights.iter().find(|f| f.seq == seq).map(|f| f.event)
@@ -382,6 +400,10 @@ impl Lane {
             self.floor_ends = None;
             self.row.floor = None;
             self.row.owed.clear();
+            changes.push(Change::Lane(self.row()));
+        }
+        if self.row.skips.iter().any(|skip| skip.offset <= cursor) {
+            self.row.skips.retain(|skip| skip.offset > cursor);
             changes.push(Change::Lane(self.row()));
         }
         changes.push(Change::Cursor {

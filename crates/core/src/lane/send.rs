@@ -15,6 +15,8 @@ pub(super) struct Flight {
     pub(super) seq: u64,
     pub(super) event: EventId,
     pub(super) offset: Offset,
+    /// Which attempt it is, from 1.
+    pub(super) attempt: u32,
     /// An attempt beside the order, of one callback.
     pub(super) aside: bool,
     /// Callbacks without an answer, in order: the first is to blame for a death.
@@ -170,6 +172,9 @@ impl Lane {
             if !self.is_let_through(at, held_up, &row, first, out) {
                 return;
             }
+            if !self.is_beyond_suspicion(at, row.event.id, row.offset, out) {
+                return;
+            }
             if !self.may_call(at, waited) {
                 return;
             }
@@ -206,6 +211,7 @@ impl Lane {
             seq: self.seq,
             event: row.event.id,
             offset: row.offset,
+            attempt,
             aside,
             open,
             us: 0,

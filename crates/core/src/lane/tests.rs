@@ -6,6 +6,7 @@ mod pause;
 mod resume;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod wishes;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

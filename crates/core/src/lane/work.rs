@@ -8,6 +8,7 @@ use slated_model::{
 
 use super::input::{CallbackSpec, Effect, Note};
 use super::{Context, Lane};
+use crate::skip::is_before_start;
 
 /// One row with its unfinished units.
 #[derive(Debug)]
@@ -52,6 +53,10 @@ impl Lane {
             if open.is_empty() {
                 continue;
             }
+            if let Some(reason) = self.skip_wish(&row) {
+                self.skip_in_turn(at, &row, open, &reason, out);
+                continue;
+            }
             if row.event.is_readable() {
                 // What is tried again had its answer, in this process or the one before.
                 let tried = self.in_place.as_ref().map(|t| t.attempt.event);
@@ -91,8 +96,7 @@ impl Lane {
     }
 
     pub(super) fn is_skipped(&self, row: &Row) -> bool {
-        let below = self.row.floor.is_some_and(|floor| row.event.id <= floor);
-        below && !row.late && self.row.owed.binary_search(&row.event.id).is_err()
+        is_before_start(&self.row, row)
     }
 
     /// Returns the callbacks that want the row and have not finished with it.
@@ -100,6 +104,11 @@ impl Lane {
         if let Some(finished) = self.finished.get_mut(&row.event.id) {
             finished.offset = Some(row.offset);
         }
+        self.unfinished(row).map(|c| c.id.clone()).collect()
+    }
+
+    /// Returns the callbacks that want a row.
+    pub(super) fn wanting<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = &'a CallbackSpec> {
         let head = &row.event.head;
         let wants = |c: &&CallbackSpec| {
             // Nobody can tell what an unreadable row is, so everybody gets to know of it.
@@ -107,17 +116,16 @@ impl Lane {
                 || c.matcher
                     .matches(head.event_type.as_deref(), head.attribute_name.as_deref())
         };
+        self.callbacks.iter().flatten().filter(wants)
+    }
+
+    /// Returns those that have not finished with it, and do not try it again aside.
+    pub(super) fn unfinished<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = &'a CallbackSpec> {
         let finished = self.finished.get(&row.event.id);
-        let unfinished = |id: &CallbackId| {
-            !finished.is_some_and(|f| f.callbacks.contains(id))
-                && !self.aside.contains_key(&(row.event.id, id.clone()))
-        };
-        let callbacks = self.callbacks.iter().flatten();
-        callbacks
-            .filter(wants)
-            .map(|c| c.id.clone())
-            .filter(unfinished)
-            .collect()
+        self.wanting(row).filter(move |c| {
+            !finished.is_some_and(|f| f.callbacks.contains(&c.id))
+                && !self.aside.contains_key(&(row.event.id, c.id.clone()))
+        })
     }
 
     fn set_aside_unreadable(
@@ -192,10 +200,12 @@ impl Lane {
         change: Change,
         out: &mut Vec<Effect>,
     ) -> u64 {
+        let mut cleared = None;
         if let Some(work) = self.work.get_mut(&offset) {
             work.open.retain(|c| c != callback);
             if work.open.is_empty() {
-                self.work.remove(&offset);
+                let done = self.work.remove(&offset);
+                cleared = done.and_then(|work| self.clear_suspect(work.row.event.id));
             }
         }
         if let Change::Outcome(row) = &change {
@@ -206,7 +216,8 @@ impl Lane {
         let cursor = self.cursor();
         self.finished
             .retain(|_, f| f.offset.is_none_or(|offset| offset > cursor));
-        let changes = self.with_cursor(at, vec![change]);
+        let changes = [change].into_iter().chain(cleared).collect();
+        let changes = self.with_cursor(at, changes);
         self.record(changes, out)
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use slated_model::{
-    Attempt, CallbackId, Cause, Change, EventId, Failure, FailureKind, LaneRow, Offset, OutcomeRow,
+    Attempt, CallbackId, Cause, Change, EventId, Failure, FailureKind, LaneRow, Offset, Outcome,
+    OutcomeRow,
 };
 
 /// What survives a restart, of one lane.
@@ -43,6 +44,16 @@ impl Disk {
                 }
                 Change::Attempt(a) => {
                     self.attempts.insert((a.event, a.callback.clone()), a);
+                }
+                // Of lanes whose event 100 + n stands at offset n.
+                Change::Rewound { to, .. } if self.row.cursor <= to => {}
+                Change::Rewound { to, again, .. } => {
+                    self.row.cursor = to;
+                    self.outcomes.retain(|(id, _), o| {
+                        let done = matches!(o.outcome, Outcome::Done { .. });
+                        id.0 - 100 <= to.0 || (done && !again)
+                    });
+                    self.attempts.retain(|_, a| a.aside);
                 }
                 _ => unreachable!("not a lane's"),
             }

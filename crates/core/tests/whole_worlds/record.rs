@@ -72,10 +72,15 @@ impl Record {
                     self.lanes.entry(row.plugin.clone()).or_insert_with(new);
                     row.plugin.clone()
                 }
-                Change::Cursor { plugin, .. } => plugin.clone(),
+                Change::Cursor { plugin, .. } | Change::Rewound { plugin, .. } => plugin.clone(),
                 Change::Outcome(row) | Change::Discarded(row) => row.plugin.clone(),
                 Change::Attempt(row) | Change::Retried(row) => row.plugin.clone(),
-                Change::Worker(_) | Change::WorkerGone { .. } | Change::Began(_) => continue,
+                // Nothing of it is looked at in these worlds, in which no plugin moves.
+                Change::Worker(_)
+                | Change::WorkerGone { .. }
+                | Change::Began(_)
+                | Change::Running(_)
+                | Change::LettersMoved { .. } => continue,
             };
             let lane = self.lanes.get_mut(plugin).expect("its lane");
             match change {

@@ -175,6 +175,12 @@ fn show(view: &EventView) {
             String::new()
         };
         out::line(format!("{}{fate}", plugin.plugin.bold()));
+        if let Some(times) = plugin.suspect {
+            let s = if times == 1 { "" } else { "s" };
+            out::line(format!(
+                "  suspect: slated ended uncleanly {times} time{s} while it was the first without an outcome"
+            ));
+        }
         for unit in &plugin.units {
             let us = unit
                 .us

@@ -1,15 +1,17 @@
 //! `slated plugin`: the plugins and how they are, and what a person does to one.
 
 mod act;
+mod rewind;
 mod show;
 
 use clap::Subcommand;
+use slated_model::EventId;
 
 use super::common::ConfigArgs;
 use super::status;
 use crate::error::CommandError;
 use crate::out;
-use crate::view::Begin;
+use crate::view::{Begin, skip_reason};
 
 /// List plugins, look at one, stop, resume or reload it
 ///
@@ -57,6 +59,36 @@ enum Verb {
     /// As an edit does: the running process finishes what it was sent, and a held plugin goes on
     /// with the event that failed. For helper modules that changed.
     Reload(Named),
+    /// Have a plugin not get an event
+    ///
+    /// What it has not finished of it is discarded, and the reason stays on record. A plugin that is
+    /// held there goes on behind it. An event still ahead is skipped when its turn comes.
+    Skip {
+        #[command(flatten)]
+        named: Named,
+        /// The site's id of the event
+        event: u64,
+        /// Why; it stays on record
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Have a plugin go back to an event of the log, and go on from there
+    ///
+    /// It gets what is not done: what it skipped, what was discarded, dead letters, and what its
+    /// callbacks ask for by now. What is done is left alone. Shows first what that comes to.
+    Rewind {
+        #[command(flatten)]
+        named: Named,
+        /// The event that it comes to first
+        #[arg(long, value_name = "ID")]
+        to: u64,
+        /// Run again what is done, too
+        #[arg(long)]
+        again: bool,
+        /// Do it without a question
+        #[arg(short, long)]
+        yes: bool,
+    },
 }
 
 /// Which plugin, and how to print it.
@@ -93,5 +125,20 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
         Verb::Stop(named) => act::run(&named, act::Wish::Stop).await,
         Verb::Resume { named, from } => act::run(&named, act::Wish::Resume(from)).await,
         Verb::Reload(named) => act::run(&named, act::Wish::Reload).await,
+        Verb::Skip {
+            named,
+            event,
+            reason,
+        } => {
+            let reason = skip_reason(reason);
+            let event = EventId(event);
+            act::run(&named, act::Wish::Skip { event, reason }).await
+        }
+        Verb::Rewind {
+            named,
+            to,
+            again,
+            yes,
+        } => rewind::run(&named, EventId(to), again, yes).await,
     }
 }

@@ -2,18 +2,24 @@
 //! store, without getting in anybody's way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use slated_core::rewind;
 use slated_model::{EventId, Offset};
 use slated_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
 
 use super::intake::IntakeStatus;
 use super::message::{Act, LetterWish, Message, Question, Reply, Roll};
-use crate::view::refusal::Kind;
 use crate::view::{
     self, Begin, EventLine, EventView, FailuresView, FateView, LetterView, LogView, Pick,
-    PluginDetail, Refusal, SiteView, StatusView, WishView,
+    PluginDetail, Refusal, RewindView, SiteView, StatusView, Subject, Survey, WishView,
 };
+
+/// How often a plugin is looked at that is to go back and has something in hand, and how long between.
+const RESTS: u32 = 40;
+const REST: Duration = Duration::from_millis(50);
 
 /// Answers questions. Clones ask the same daemon.
 #[derive(Clone)]
@@ -100,15 +106,75 @@ impl Desk {
         // One that stands still stays where it is while its place in the log is looked for.
         let plugin = self.plugin(name).await?.plugin;
         let Some(cursor) = plugin.cursor else {
-            let error = format!("{}: it has no place in the log yet", plugin.plugin);
-            return Err(
-                Refusal::new(Kind::Impossible, error).hint("it gets one when the site was read")
-            );
+            return Err(Refusal::no_place(&plugin.plugin));
         };
         let from = begin
             .place(&*self.store, &plugin.plugin, Offset(cursor))
             .await?;
         self.act(name, Act::Resume(Some(from))).await
+    }
+
+    /// Has a plugin skip an event; answers when that is on record.
+    pub(crate) async fn skip(
+        &self,
+        name: &str,
+        id: EventId,
+        reason: String,
+    ) -> Result<PluginDetail, Refusal> {
+        let row = self.store.event(id).await?;
+        let row = Arc::new(row.ok_or_else(|| Refusal::no_event(id))?);
+        self.act(name, Act::Skip { row, reason }).await
+    }
+
+    /// Has a plugin go back to an event, or tells what that would come to; answers when it is on
+    /// record.
+    pub(crate) async fn rewind(
+        &self,
+        name: &str,
+        id: EventId,
+        again: bool,
+        dry: bool,
+    ) -> Result<RewindView, Refusal> {
+        let mut busy = Refusal::ending();
+        // What is read of the record holds as long as the plugin rests.
+        for _ in 0..RESTS {
+            let (reply, answer) = oneshot::channel();
+            let name = name.to_owned();
+            let question = Question::Standing { name, reply };
+            let sent = self.messages.send(Message::Ask(question)).await;
+            sent.map_err(|_| Refusal::ending())?;
+            let standing = answer.await.unwrap_or_else(|_| Err(Refusal::ending()))?;
+            let subject = Subject {
+                row: &standing.row,
+                aside: &standing.aside,
+                callbacks: standing.callbacks.as_deref(),
+                log_start: standing.log_start,
+            };
+            let Survey { mut view, to, done } =
+                view::survey(&*self.store, &subject, id, again).await?;
+            if dry {
+                return Ok(view);
+            }
+            busy = Refusal::of_rewind(&view.plugin, rewind::Refusal::Busy);
+            if let Some(rests) = standing.rests {
+                let act = Act::Rewind {
+                    to,
+                    again,
+                    done,
+                    rests,
+                };
+                match self.act(&view.plugin.to_string(), act).await {
+                    Ok(_) => {
+                        view.rewound = true;
+                        return Ok(view);
+                    }
+                    Err(why) if why.error == busy.error => {}
+                    Err(why) => return Err(why),
+                }
+            }
+            sleep(REST).await;
+        }
+        Err(busy)
     }
 
     async fn act(&self, name: &str, act: Act) -> Result<PluginDetail, Refusal> {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use slated_core::Mono;
 use slated_core::resume::From;
-use slated_model::{EventId, Offset, PluginId, Row};
+use slated_core::{Mono, lane};
+use slated_model::{CallbackId, EventId, LaneRow, Matcher, Offset, OutcomeRow, PluginId, Row};
 use slated_store::{LogEnd, Recorded};
 use tokio::sync::oneshot;
 
@@ -77,6 +77,11 @@ pub(crate) enum Question {
         act: Act,
         reply: Reply,
     },
+    /// How one plugin stands, for a way back.
+    Standing {
+        name: String,
+        reply: oneshot::Sender<Result<Standing, Refusal>>,
+    },
     /// Something is to be done to dead letters, which stand at these places in the log.
     Letters {
         letters: Placed,
@@ -117,8 +122,32 @@ pub(crate) struct Start {
     pub(crate) end: Offset,
 }
 
+/// How a plugin stands, as far as a way back needs it.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    /// What is on record of it, with its cursor as it is now.
+    pub(crate) row: LaneRow,
+    /// What is tried again beside the order.
+    pub(crate) aside: Vec<(EventId, CallbackId)>,
+    /// What its callbacks want, where that is known.
+    pub(crate) callbacks: Option<Vec<(CallbackId, Matcher)>>,
+    /// Where its lane rests; `None` while something is in hand or not durable.
+    pub(crate) rests: Option<Rests>,
+    /// The offset after which every row is there and stays.
+    pub(crate) log_start: Offset,
+}
+
+/// What must be the same when a plugin goes back as when the record was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rests {
+    /// It has a lane.
+    Lane(lane::Standing),
+    /// Its file was not found, and its record says all.
+    Record(Offset),
+}
+
 /// What a person can do to a plugin.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Act {
     /// Callbacks in flight finish; then it stands still until a resume.
     Stop,
@@ -126,6 +155,17 @@ pub(crate) enum Act {
     Resume(Option<From>),
     /// Its file is loaded anew.
     Reload,
+    /// It does not get an event.
+    Skip { row: Arc<Row>, reason: String },
+    /// It goes back.
+    Rewind {
+        to: Offset,
+        again: bool,
+        /// The outcomes that stay.
+        done: Vec<OutcomeRow>,
+        /// How it stood when they were read.
+        rests: Rests,
+    },
 }
 
 /// A plugin's file as it was read.

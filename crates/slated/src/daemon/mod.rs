@@ -27,7 +27,7 @@ mod since;
 mod tail;
 mod workers;
 
-pub(crate) use dispatch::{resume_on_record, stop_on_record, takes_letters};
+pub(crate) use dispatch::{resume_on_record, skip_on_record, stop_on_record, takes_letters};
 pub(crate) use folders::file_of;
 pub(crate) use message::LetterWish;
 
@@ -38,7 +38,7 @@ use slated_config::{Config, Diagnostics, Origin, Secrets};
 use slated_core::begin::Asked;
 use slated_core::follow::Pace;
 use slated_host::{Stale, WorkerCode};
-use slated_model::PluginId;
+use slated_model::{Change, PluginId};
 use slated_site::{Backoff, Client, Settings};
 use slated_store::{Snapshot, Sqlite, Store};
 use tokio::sync::{mpsc, watch};
@@ -116,6 +116,8 @@ impl Daemon {
         let code =
             WorkerCode::install(&folder.join("worker")).map_err(CommandError::configuration)?;
         end_stale_workers(&snapshot, &*store).await?;
+        // Whoever reads the state after a kill knows of it by this.
+        store.record(vec![Change::Running(true)]).await?;
 
         let clock = Clock::start();
         let stop = CancellationToken::new();
@@ -232,6 +234,10 @@ impl Daemon {
             // Whatever ends, ends all: a daemon that does half its work helps nobody.
             self.stop.cancel();
         }
+        if result.is_ok() {
+            // Where even this cannot be written, the next start takes it for what it may be.
+            self.store.record(vec![Change::Running(false)]).await.ok();
+        }
         self.store.close().await;
         result
     }
@@ -320,7 +326,7 @@ async fn end_stale_workers(snapshot: &Snapshot, store: &dyn Store) -> Result<(),
             }
         }
         store
-            .record(vec![slated_model::Change::WorkerGone { pid: worker.pid }])
+            .record(vec![Change::WorkerGone { pid: worker.pid }])
             .await?;
     }
     Ok(())

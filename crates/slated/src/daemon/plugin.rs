@@ -200,13 +200,7 @@ impl Plugin {
                 let hold = self.lane.as_ref()?.hold();
                 hold.map(|hold| view::hold(stem, hold))
             }
-            PluginState::Quarantined => {
-                let last = last().map(|e| format!("; the last time: {e}"));
-                Some(format!(
-                    "its process died too often{}. Edit or touch its file, or `slated plugin resume {stem}`",
-                    last.unwrap_or_default()
-                ))
-            }
+            PluginState::Quarantined => Some(view::quarantined(stem, last().as_deref())),
             PluginState::Stopped if self.lane.as_ref().is_some_and(|l| l.record_row().stopped) => {
                 Some(view::stopped(stem))
             }
@@ -356,6 +350,13 @@ impl Plugin {
             }
             Note::Resumed => Fact::PluginResumed { plugin },
             Note::Skipped { rows } => Fact::PluginSkipped { plugin, rows },
+            Note::EventSkipped { event } => Fact::EventSkipped { plugin, event },
+            Note::Rewound { rows } => Fact::PluginRewound { plugin, rows },
+            Note::RowGone { event, callback } => Fact::AttemptLost {
+                plugin,
+                callback,
+                event,
+            },
             Note::LeftLine(why) => Fact::LeftLine { plugin, why },
             Note::InLine => Fact::InLine { plugin },
             Note::CallbackGone { event, callback } => Fact::AttemptDropped {

@@ -53,6 +53,8 @@ struct Json<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     func: Option<&'a str>,
@@ -72,6 +74,7 @@ pub(super) fn json(record: &Record, own: &str) -> String {
         plugin: record.plugin.as_ref().map(ToString::to_string),
         callback: record.callback.as_deref(),
         event: record.event.map(|event| event.0),
+        attempt: record.attempt,
         path: source.map(|s| s.path.as_str()),
         func: source.map(|s| s.func.as_str()),
         line: source.map(|s| s.line),

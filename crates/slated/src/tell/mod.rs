@@ -150,6 +150,18 @@ pub(crate) enum Fact {
     LettersDiscarded { plugin: PluginId, letters: usize },
     /// A person let a plugin skip rows of the log.
     PluginSkipped { plugin: PluginId, rows: u64 },
+    /// A person let a plugin skip an event.
+    EventSkipped { plugin: PluginId, event: EventId },
+    /// A person let a plugin go back.
+    PluginRewound { plugin: PluginId, rows: u64 },
+    /// An attempt was given up, because the log no longer holds the event.
+    AttemptLost {
+        plugin: PluginId,
+        callback: CallbackId,
+        event: EventId,
+    },
+    /// A plugin is still quarantined, after a restart.
+    StillQuarantined { plugin: PluginId },
     /// Those after it in the order do not wait for a plugin any more.
     LeftLine { plugin: PluginId, why: Leave },
     /// They wait for it again.
@@ -182,7 +194,8 @@ pub(crate) enum Fact {
         level: u32,
         logger: String,
         message: String,
-        event: Option<EventId>,
+        /// The call in which it did, if it was one.
+        call: Option<Call>,
         /// When, in microseconds since 1970 by the worker's clock.
         at_us: u64,
         source: Source,
@@ -209,6 +222,15 @@ pub(crate) enum Fact {
     StateMended,
     /// The daemon ends with outcomes that are not on record.
     LeftUnwritten,
+}
+
+/// A call of a callback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) event: EventId,
+    pub(crate) callback: CallbackId,
+    /// Which attempt it is, from 1.
+    pub(crate) attempt: u32,
 }
 
 /// Tells facts to the log and to whoever listens. Clones tell the same.
@@ -277,6 +299,7 @@ impl Fact {
             Self::AnchorLost { .. }
             | Self::RowUnreadable { .. }
             | Self::PluginQuarantined { .. }
+            | Self::StillQuarantined { .. }
             | Self::StateLarge { .. }
             | Self::StateFailed { .. }
             | Self::LeftUnwritten
@@ -292,6 +315,7 @@ impl Fact {
             | Self::CallbackRetried { .. }
             | Self::LaneAwaitsSite { .. }
             | Self::AttemptDropped { .. }
+            | Self::AttemptLost { .. }
             | Self::WentAhead { .. }
             | Self::BeginsWithout { .. }
             | Self::LettersExpired { .. }
@@ -349,6 +373,11 @@ impl Fact {
                 event,
                 ..
             }
+            | Self::AttemptLost {
+                plugin,
+                callback,
+                event,
+            }
             | Self::AttemptDropped {
                 plugin,
                 callback,
@@ -366,13 +395,17 @@ impl Fact {
             }
             Self::PluginLog {
                 plugin,
-                event,
-                logger,
+                call: Some(call),
                 ..
-            } => {
+            } => (
+                Some(plugin),
+                Some(call.callback.to_string()),
+                Some(call.event),
+            ),
+            Self::PluginLog { plugin, logger, .. } => {
                 let own = format!("plugin.{}.", plugin.stem());
                 let callback = logger.strip_prefix(&own).map(str::to_owned);
-                (Some(plugin), callback, *event)
+                (Some(plugin), callback, None)
             }
             Self::PluginReady { plugin, .. }
             | Self::PluginBroken { plugin, .. }
@@ -382,6 +415,8 @@ impl Fact {
             | Self::NotPreloaded { plugin, .. }
             | Self::PluginUnstartable { plugin, .. }
             | Self::PluginQuarantined { plugin }
+            | Self::StillQuarantined { plugin }
+            | Self::PluginRewound { plugin, .. }
             | Self::PluginFile { plugin, .. }
             | Self::PluginMoved { to: plugin, .. }
             | Self::FileUnreadable { plugin, .. }
@@ -395,7 +430,9 @@ impl Fact {
             | Self::InLine { plugin }
             | Self::PluginPrinted { plugin, .. }
             | Self::PluginPlaced { plugin, .. } => (Some(plugin), None, None),
-            Self::WentAhead { plugin, event, .. } => (Some(plugin), None, Some(*event)),
+            Self::WentAhead { plugin, event, .. } | Self::EventSkipped { plugin, event } => {
+                (Some(plugin), None, Some(*event))
+            }
             Self::EventSeen { event, .. } => (None, None, Some(event.id)),
             Self::RowUnreadable { event } => (None, None, Some(*event)),
             Self::SiteRead { .. }

@@ -38,6 +38,8 @@ pub(crate) struct Record {
     pub(crate) plugin: Option<PluginId>,
     pub(crate) callback: Option<String>,
     pub(crate) event: Option<EventId>,
+    /// Which attempt, where a plugin says something in a call.
+    pub(crate) attempt: Option<u32>,
     /// Where a plugin logged it.
     pub(crate) source: Option<Source>,
 }
@@ -53,6 +55,7 @@ impl Record {
             plugin: None,
             callback: None,
             event: None,
+            attempt: None,
             source: None,
         }
     }
@@ -90,6 +93,10 @@ impl Record {
             plugin: plugin.cloned(),
             callback,
             event,
+            attempt: match fact {
+                Fact::PluginLog { call, .. } => call.as_ref().map(|call| call.attempt),
+                _ => None,
+            },
             source,
         }
     }

@@ -44,7 +44,11 @@ fn facts() -> [Fact; 4] {
             level: 35,
             logger: "plugin.notes.on_status".into(),
             message: "two\nlines".into(),
-            event: Some(EventId(7)),
+            call: Some(Call {
+                event: EventId(7),
+                callback: CallbackId::new("on_status", 1),
+                attempt: 2,
+            }),
             at_us: 1_795_421_702_007_000,
             source: Source {
                 path: "/p/notes.py".into(),
@@ -135,7 +139,7 @@ fn each_line_of_json_is_an_object_that_says_where_it_came_from() {
         serde_json::json!({
             "time": "2026-11-23T08:15:02.007000Z", "level": "Level 35", "levelno": 35,
             "logger": "plugin.notes.on_status", "message": "two\nlines",
-            "plugin": "plugins/notes", "callback": "on_status", "event": 7,
+            "plugin": "plugins/notes", "callback": "on_status", "event": 7, "attempt": 2,
             "path": "/p/notes.py", "func": "on_status", "line": 3,
         })
     );

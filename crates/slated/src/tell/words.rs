@@ -263,6 +263,29 @@ impl fmt::Display for Fact {
                 let s = if *rows == 1 { "" } else { "s" };
                 write!(f, "{plugin}: skips {rows} event{s}, as a person chose.")
             }
+            Self::EventSkipped { plugin, event } => {
+                write!(
+                    f,
+                    "{plugin}: does not get event {event}, as a person chose."
+                )
+            }
+            Self::PluginRewound { plugin, rows } => {
+                let s = if *rows == 1 { "" } else { "s" };
+                write!(f, "{plugin}: goes back {rows} event{s}, as a person chose.")
+            }
+            Self::AttemptLost {
+                plugin,
+                callback,
+                event,
+            } => write!(
+                f,
+                "{plugin}.{callback}: the log no longer holds event {event}; its retry is discarded."
+            ),
+            Self::StillQuarantined { plugin } => write!(
+                f,
+                "{plugin}: is quarantined since before the restart, and is not started. Edit or touch its file, or `slated plugin resume {}`.",
+                plugin.stem()
+            ),
             Self::LettersRetried { plugin, letters } => write!(
                 f,
                 "{plugin}: {} tried again, as a person asked.",

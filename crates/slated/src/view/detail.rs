@@ -28,6 +28,15 @@ pub(crate) struct PluginDetail {
     pub(crate) warnings: Vec<String>,
     /// Rows of the log that a person let it skip.
     pub(crate) skipped: Vec<SkippedView>,
+    /// Events ahead of it that a person wants it not to get.
+    #[serde(default)]
+    pub(crate) skips: Vec<SkipView>,
+    /// The event that was the first without an outcome when slated ended uncleanly.
+    #[serde(default)]
+    pub(crate) suspect: Option<SuspectView>,
+    /// The last time that a person let it go back.
+    #[serde(default)]
+    pub(crate) rewound: Option<RewoundView>,
     pub(crate) settings: Vec<SettingView>,
     /// The newest outcomes, newest first.
     pub(crate) outcomes: Vec<OutcomeView>,
@@ -50,6 +59,33 @@ pub(crate) struct HoldView {
 pub(crate) struct SkippedView {
     pub(crate) after: u64,
     pub(crate) through: u64,
+}
+
+/// An event that it does not get.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SkipView {
+    pub(crate) event: EventId,
+    pub(crate) reason: String,
+}
+
+/// An event that may have ended slated itself.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct SuspectView {
+    pub(crate) event: EventId,
+    /// Unclean ends; three count as a death of the event.
+    pub(crate) times: u32,
+}
+
+/// A way back.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct RewoundView {
+    /// The offset at which it stood.
+    pub(crate) from: u64,
+    /// The offset at which it stood then.
+    pub(crate) to: u64,
+    /// Whether what was done was done again.
+    pub(crate) again: bool,
+    pub(crate) at_ms: i64,
 }
 
 /// One setting, and where it came from.
@@ -101,6 +137,24 @@ impl PluginDetail {
                     through: through.0,
                 })
                 .collect(),
+            skips: row
+                .into_iter()
+                .flat_map(|row| &row.skips)
+                .map(|skip| SkipView {
+                    event: skip.event,
+                    reason: skip.reason.clone(),
+                })
+                .collect(),
+            suspect: row.and_then(|row| row.suspect).map(|s| SuspectView {
+                event: s.event,
+                times: s.times,
+            }),
+            rewound: row.and_then(|row| row.rewound).map(|r| RewoundView {
+                from: r.from.0,
+                to: r.to.0,
+                again: r.again,
+                at_ms: r.at_ms,
+            }),
             settings: settings(config, &plugin.plugin),
             outcomes: Vec::new(),
             plugin,

@@ -450,7 +450,9 @@ mod tests {
             letter(1, 7, "a"),
         ];
         let mut all = Groups::default();
-        letters.iter().for_each(|letter| all.add(letter));
+        for letter in &letters {
+            all.add(letter);
+        }
         assert_eq!((all.letters, all.more), (5, false));
         let groups = all.listed;
         let seen = groups

@@ -5,7 +5,8 @@
 //!
 //! * `recorded` fills them from a store; `daemon/show` from a running daemon
 //! * `detail`: everything about one plugin; `failures`: dead letters and holds
-//! * `refusal`: what is answered instead; `begin`: where a plugin is to begin
+//! * `refusal`: what is answered instead; `begin`: where a plugin is to begin; `rewind`: what a way
+//!   back comes to
 
 mod begin;
 mod check;
@@ -13,6 +14,7 @@ mod detail;
 mod failures;
 mod recorded;
 pub(crate) mod refusal;
+mod rewind;
 
 use std::fmt;
 
@@ -27,8 +29,9 @@ pub(crate) use failures::{
     FailuresView, GroupView, LetterView, Pick, Placed, SHOWN, Which, WishView, failures,
     letters_are,
 };
-pub(crate) use recorded::{GONE, event, hold, offline, stopped};
+pub(crate) use recorded::{GONE, event, hold, offline, quarantined, stopped};
 pub(crate) use refusal::Refusal;
+pub(crate) use rewind::{RewindView, Subject, Survey, survey};
 
 /// `slated status --json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -295,11 +298,15 @@ pub(crate) struct EventView {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct FateView {
     pub(crate) plugin: PluginId,
-    /// `handled`, `not finished`, `before its start`, `skipped by a person`, or `no match`.
+    /// `handled`, `not finished`, `before its start`, `skipped by a person`, `to be skipped, as a
+    /// person chose`, or `no match`.
     pub(crate) fate: String,
     /// The state of a plugin that has not finished it and does not run, and why.
     #[serde(default)]
     pub(crate) waits: Option<String>,
+    /// How often it was the first without an outcome when slated ended uncleanly, if it is suspect.
+    #[serde(default)]
+    pub(crate) suspect: Option<u32>,
     pub(crate) units: Vec<UnitView>,
 }
 
@@ -347,6 +354,12 @@ impl FateView {
     pub(crate) fn is_to_come(&self) -> bool {
         self.fate == NOT_FINISHED && self.units.is_empty()
     }
+}
+
+/// Returns what stays on record of an event that a person has a plugin skip.
+pub(crate) fn skip_reason(reason: Option<String>) -> String {
+    let reason = reason.filter(|reason| !reason.trim().is_empty());
+    reason.unwrap_or_else(|| "skipped".into())
 }
 
 /// The fate of an event that a plugin has not passed.

@@ -21,6 +21,10 @@ impl PluginView {
         let state = match lane {
             LaneRow { gone: true, .. } => PluginState::Gone,
             LaneRow { stopped: true, .. } => PluginState::Stopped,
+            LaneRow {
+                quarantine: Some(_),
+                ..
+            } => PluginState::Quarantined,
             LaneRow { hold: Some(_), .. } => PluginState::Held,
             _ => PluginState::Unknown,
         };
@@ -36,6 +40,10 @@ impl PluginView {
                 PluginState::Gone => Some(GONE.into()),
                 PluginState::Stopped => Some(stopped(lane.plugin.stem())),
                 PluginState::Unknown => Some(UNKNOWN.into()),
+                PluginState::Quarantined => {
+                    let last = lane.quarantine.as_ref().map(|q| q.reason.as_str());
+                    Some(quarantined(lane.plugin.stem(), last))
+                }
                 _ => lane.hold.as_ref().map(|h| hold(lane.plugin.stem(), h)),
             },
             traceback: None,
@@ -81,6 +89,16 @@ const UNKNOWN: &str = "no daemon runs, and whether it would load and run is not 
 /// Says that a person stopped a plugin, and what ends that.
 pub(crate) fn stopped(stem: &str) -> String {
     format!("stopped by a person; `slated plugin resume {stem}` starts it")
+}
+
+/// Says that a plugin is quarantined, what it died of the last time, and what ends that.
+pub(crate) fn quarantined(stem: &str, last: Option<&str>) -> String {
+    let last = last.filter(|last| !last.is_empty());
+    let last = last.map(|e| format!("; the last time: {e}"));
+    format!(
+        "its process died too often{}. Edit or touch its file, or `slated plugin resume {stem}`",
+        last.unwrap_or_default()
+    )
 }
 
 /// Says where and why a plugin is held; where no edit ends that, what does.
@@ -222,8 +240,11 @@ fn fate(lane: &LaneRow, row: &Row, outcomes: &[OutcomeRow], attempts: &[Attempt]
     let below = lane.floor.is_some_and(|f| row.event.id <= f) && !row.late;
     let mut ranges = lane.skipped.iter();
     let skipped = ranges.any(|(after, through)| *after < row.offset && row.offset <= *through);
+    let wished = lane.skips.iter().any(|skip| skip.event == row.event.id);
+    let suspect = lane.suspect.filter(|suspect| suspect.event == row.event.id);
     let fate = match () {
         () if !units.is_empty() => "handled",
+        () if row.offset > lane.cursor && wished => "to be skipped, as a person chose",
         () if row.offset > lane.cursor => NOT_FINISHED,
         () if below => "before its start",
         () if skipped => "skipped by a person",
@@ -236,6 +257,7 @@ fn fate(lane: &LaneRow, row: &Row, outcomes: &[OutcomeRow], attempts: &[Attempt]
         waits: (fate == NOT_FINISHED)
             .then(|| PluginView::recorded(lane, row.offset, &[], &[]).waits())
             .flatten(),
+        suspect: suspect.map(|suspect| suspect.times),
         units,
     }
 }

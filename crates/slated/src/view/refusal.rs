@@ -1,8 +1,8 @@
 //! Why a question or a wish was refused, and which plugin a person's name means.
 
 use serde::{Deserialize, Serialize};
-use slated_core::resume;
-use slated_model::PluginId;
+use slated_core::{resume, rewind, skip};
+use slated_model::{EventId, PluginId};
 
 /// Why something was refused: the body of an answer that is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,52 @@ impl Refusal {
     pub(crate) fn ending() -> Self {
         Self::new(Kind::Failed, "slated is stopping")
     }
+    /// A plugin that has not begun has no place to do something at.
+    pub(crate) fn no_place(plugin: &PluginId) -> Self {
+        Self::new(
+            Kind::Impossible,
+            format!("{plugin}: it has no place in the log yet"),
+        )
+        .hint("it gets one when the site was read")
+    }
+    /// The log does not hold an event.
+    pub(crate) fn no_event(id: EventId) -> Self {
+        Self::new(Kind::Unknown, format!("the log does not hold event {id}")).hint(
+            "it may be older than the log, not visible yet, or from before slated's first start",
+        )
+    }
+    /// Says why a plugin does not skip an event.
+    pub(crate) fn of_skip(plugin: &PluginId, why: skip::Refusal) -> Self {
+        use skip::Refusal as R;
+        let hint = match why {
+            R::InHand(_) => format!(
+                "wait for its end, or stop the plugin first: `slated plugin stop {}`",
+                plugin.stem()
+            ),
+            R::Finished(id) | R::Unwanted(id) | R::BeforeStart(id) => {
+                format!("`slated events show {id}` shows what became of it")
+            }
+        };
+        Self::new(Kind::Impossible, format!("{plugin}: {why}")).hint(hint)
+    }
+    /// Says why a plugin does not go back.
+    pub(crate) fn of_rewind(plugin: &PluginId, why: rewind::Refusal) -> Self {
+        use rewind::Refusal as R;
+        let name = plugin.stem();
+        let hint = match why {
+            R::Ahead(id) => format!(
+                "`slated plugin resume {name} --from {id}` lets one that stands still go on there"
+            ),
+            R::OlderThanLog(_) => {
+                "it goes back to an event that the log holds; this version reads nothing older from the site".into()
+            }
+            R::TooFar(..) => "go back to a later event".into(),
+            R::Busy => format!(
+                "stop it first: `slated plugin stop {name}`; then it goes back, and on with `slated plugin resume {name}`"
+            ),
+        };
+        Self::new(Kind::Impossible, format!("{plugin}: {why}")).hint(hint)
+    }
     /// Says why a plugin does not resume so.
     pub(crate) fn of_resume(plugin: &PluginId, why: resume::Refusal) -> Self {
         use resume::Refusal as R;
@@ -56,7 +102,9 @@ impl Refusal {
                 "ask again when `slated plugin show {name}` names no process; a callback that hangs is ended after a minute"
             ),
             R::Passed(_) => {
-                "what is on record is not run again by a resume, and this version has no `plugin rewind` or `replay`".into()
+                format!(
+                    "what is on record is not run again by a resume; `slated plugin rewind {name} --to ID` goes back"
+                )
             }
             R::OlderThanLog(_, first) => format!(
                 "this version reads nothing older into the log again; `--from {first}` begins with the oldest there is"

@@ -4,6 +4,9 @@
 //! * `POST /api/v1/plugins/{name}/stop`
 //! * `POST /api/v1/plugins/{name}/resume`, with `{"from": "failed" | "latest" | ID}` or nothing
 //! * `POST /api/v1/plugins/{name}/reload`
+//! * `POST /api/v1/plugins/{name}/skip`, with `{"event": ID, "reason": ..}`
+//! * `POST /api/v1/plugins/{name}/rewind`, with `{"to": ID, "again": false, "dry": true}`: answers
+//!   with what it comes to
 //!
 //! `{name}` is a stem, or `FOLDER/STEM` with its slashes as `%2F`. Each answers with the plugin as
 //! it is then; what was done is durable, and has come to its end.
@@ -15,11 +18,13 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use slated_model::EventId;
 
 use crate::daemon::desk::Desk;
 use crate::view::refusal::Kind;
-use crate::view::{Begin, PluginDetail, Refusal};
+use crate::view::{Begin, PluginDetail, Refusal, RewindView, skip_reason};
 
 type Answer = Result<Json<PluginDetail>, Refusal>;
 
@@ -29,6 +34,8 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/api/v1/plugins/{name}/stop", post(stop))
         .route("/api/v1/plugins/{name}/resume", post(resume))
         .route("/api/v1/plugins/{name}/reload", post(reload))
+        .route("/api/v1/plugins/{name}/skip", post(skip))
+        .route("/api/v1/plugins/{name}/rewind", post(rewind))
 }
 
 impl IntoResponse for Refusal {
@@ -59,6 +66,43 @@ async fn resume(State(desk): State<Desk>, Path(name): Path<String>, body: Bytes)
     desk.resume(&name, begin).await.map(Json)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Skip {
+    event: EventId,
+    reason: Option<String>,
+}
+
+async fn skip(State(desk): State<Desk>, Path(name): Path<String>, body: Bytes) -> Answer {
+    let Skip { event, reason } = read(&body)?;
+    let reason = skip_reason(reason);
+    desk.skip(&name, event, reason).await.map(Json)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rewind {
+    to: EventId,
+    #[serde(default)]
+    again: bool,
+    #[serde(default)]
+    dry: bool,
+}
+
+async fn rewind(
+    State(desk): State<Desk>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Json<RewindView>, Refusal> {
+    let Rewind { to, again, dry } = read(&body)?;
+    desk.rewind(&name, to, again, dry).await.map(Json)
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    let wrong = |e| Refusal::new(Kind::Impossible, format!("the body is not right: {e}"));
+    serde_json::from_slice(body).map_err(wrong)
+}
+
 /// Reads the body of a resume.
 fn begin(body: &[u8]) -> Result<Option<Begin>, String> {
     #[derive(Default, Deserialize)]
@@ -82,7 +126,6 @@ fn begin(body: &[u8]) -> Result<Option<Begin>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slated_model::EventId;
 
     #[test]
     fn a_resume_says_where_or_nothing() {

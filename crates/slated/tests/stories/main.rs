@@ -26,6 +26,7 @@ mod state;
 mod status;
 mod stop;
 mod verbs;
+mod wishes;
 
 use std::path::Path;
 use std::time::Duration;

@@ -378,6 +378,16 @@ async fn a_quarantine_ends_with_a_resume_that_skips_what_kills_it() -> Result<()
     begins(&mut world, "quick", events[2], 1).await?;
     let quarantined = |s: &Value| plugin(s, "dies")["state"] == "quarantined";
     shows(&world, "six deaths", quarantined).await?;
+    // A restart does not begin anew with what keeps dying.
+    let died = loads(&world, "dies")?.len();
+    assert!(world.terminate().await?.success());
+    shows(&world, "on record", quarantined).await?;
+    world.restart()?;
+    let runs = |s: &Value| quarantined(s) && is(s, "quick", "running");
+    let status = shows(&world, "still quarantined", runs).await?;
+    let why = plugin(&status, "dies")["why"].to_string();
+    assert!(why.contains("the last time: exit code 3"), "{why}");
+    assert_eq!(loads(&world, "dies")?.len(), died);
     let resumed = verb(&world, &["resume", "dies", "--from", "latest"]).await?;
     assert_eq!(
         (&resumed["state"], &resumed["lag"]),

@@ -424,19 +424,16 @@ impl Opened {
             (old.event, &old.plugin) == (row.event, &row.plugin)
                 && (old.callback == row.callback || self.has(Flaw::OutcomeOfOtherCallback))
         });
-        match old {
-            Some(old) => {
-                recorded
-                    .already
-                    .push((row.plugin.clone(), row.callback.clone(), row.event));
-                if self.has(Flaw::LastOutcomeStands) {
-                    *old = row;
-                }
+        if let Some(old) = old {
+            recorded
+                .already
+                .push((row.plugin.clone(), row.callback.clone(), row.event));
+            if self.has(Flaw::LastOutcomeStands) {
+                *old = row;
             }
-            None => {
-                state.written += 1;
-                state.outcomes.insert(state.written, row);
-            }
+        } else {
+            state.written += 1;
+            state.outcomes.insert(state.written, row);
         }
     }
 

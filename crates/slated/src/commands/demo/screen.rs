@@ -194,10 +194,11 @@ impl Screen {
                 plugin,
                 level: 20..,
                 message,
-                event,
+                call,
                 ..
             } => {
-                self.said.push((plugin.clone(), *event, message.clone()));
+                let event = call.as_ref().map(|call| call.event);
+                self.said.push((plugin.clone(), event, message.clone()));
             }
             Fact::PluginReady {
                 plugin, callbacks, ..

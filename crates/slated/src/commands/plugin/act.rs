@@ -1,13 +1,13 @@
-//! `slated plugin stop`, `resume` and `reload`: by the daemon, or on record where none runs.
+//! `slated plugin stop`, `resume`, `reload` and `skip`: by the daemon, or on record where none runs.
 
 use serde_json::json;
 use slated_config::Config;
-use slated_model::{Change, Offset};
+use slated_model::{Change, EventId, Offset};
 use slated_store::{Sqlite, Store as _};
 
 use super::Named;
 use crate::commands::common;
-use crate::daemon::{resume_on_record, stop_on_record};
+use crate::daemon::{resume_on_record, skip_on_record, stop_on_record};
 use crate::error::CommandError;
 use crate::out;
 use crate::view::refusal::{self, Kind};
@@ -15,26 +15,28 @@ use crate::view::{self, Begin, PluginDetail, PluginState, Refusal};
 use crate::web::client::{self, Answer, segment};
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Wish {
     Stop,
     Resume(Option<Begin>),
     Reload,
+    Skip { event: EventId, reason: String },
 }
 
 pub(super) async fn run(named: &Named, wish: Wish) -> Result<(), CommandError> {
     let config = named.config.load()?.config;
-    let (verb, body) = match wish {
+    let (verb, body) = match &wish {
         Wish::Stop => ("stop", json!({})),
         Wish::Reload => ("reload", json!({})),
         Wish::Resume(None) => ("resume", json!({})),
+        Wish::Skip { event, reason } => ("skip", json!({"event": event, "reason": reason})),
         Wish::Resume(Some(begin)) => ("resume", json!({"from": begin.to_string()})),
     };
     let path = format!("/api/v1/plugins/{}/{verb}", segment(&named.name));
     let plugin = match client::post(&config.state.folder, &path, &body).await? {
         Answer::Found(plugin) => plugin,
         Answer::Refused(why) => return Err(why.into()),
-        Answer::NoDaemon => on_record(&config, &named.name, wish).await?,
+        Answer::NoDaemon => on_record(&config, &named.name, &wish).await?,
     };
     if named.json {
         out::json(&plugin)?;
@@ -42,7 +44,7 @@ pub(super) async fn run(named: &Named, wish: Wish) -> Result<(), CommandError> {
         out::line(told(&plugin));
     }
     // The verb did its part; that the file does not load is the plugin's trouble.
-    match (wish, &plugin.plugin.traceback) {
+    match (&wish, &plugin.plugin.traceback) {
         (Wish::Resume(_) | Wish::Reload, Some(traceback)) => {
             let why = plugin.plugin.why.as_deref().unwrap_or_default();
             let text = format!(
@@ -77,7 +79,7 @@ fn told(detail: &PluginDetail) -> String {
 }
 
 /// Does it under the state's lock, where no daemon runs.
-async fn on_record(config: &Config, name: &str, wish: Wish) -> Result<PluginDetail, CommandError> {
+async fn on_record(config: &Config, name: &str, wish: &Wish) -> Result<PluginDetail, CommandError> {
     if let Wish::Reload = wish {
         return Err(CommandError::usage(
             "no daemon runs, so nothing is loaded that could be loaded again",
@@ -91,26 +93,28 @@ async fn on_record(config: &Config, name: &str, wish: Wish) -> Result<PluginDeta
     .await
 }
 
-async fn change(store: &Sqlite, name: &str, wish: Wish) -> Result<(), CommandError> {
+async fn change(store: &Sqlite, name: &str, wish: &Wish) -> Result<(), CommandError> {
     let snapshot = store.snapshot().await?;
     let lanes = snapshot.lanes.iter().filter(|l| l.is_listed());
     let id = refusal::find(name, lanes.clone().map(|l| (&l.plugin, l.gone)))?;
     let row = lanes.clone().find(|l| l.plugin == id).cloned();
     let mut row =
         row.ok_or_else(|| Refusal::new(Kind::Unknown, format!("there is no plugin {id}")))?;
+    let own = snapshot.attempts.iter().filter(|a| a.plugin == id);
+    let attempts: Vec<_> = own.cloned().collect();
     let changes: Vec<Change> = match wish {
         Wish::Stop => stop_on_record(&mut row),
         Wish::Reload => Vec::new(),
+        Wish::Skip { event, reason } => {
+            let found = store.event(*event).await?;
+            let found = found.ok_or_else(|| Refusal::no_event(*event))?;
+            skip_on_record(&mut row, &attempts, &found, reason)?
+        }
         Wish::Resume(begin) => {
             let from = match begin {
-                Some(begin) => Some(begin.place(store, &id, row.cursor).await?),
+                Some(begin) => Some((*begin).place(store, &id, row.cursor).await?),
                 None => None,
             };
-            let attempts: Vec<_> = snapshot
-                .attempts
-                .into_iter()
-                .filter(|a| a.plugin == id)
-                .collect();
             resume_on_record(&mut row, &attempts, from, Offset(snapshot.log.end.0))?
         }
     };

@@ -61,6 +61,26 @@ pub(super) fn print(detail: &PluginDetail) {
     let skipped = detail.skipped.iter();
     let skipped = skipped.map(|s| vec![format!("offsets {} to {}", s.after + 1, s.through)]);
     part("skipped by a person", skipped);
+    let skips = detail.skips.iter();
+    let skips = skips.map(|s| vec![format!("event {}", s.event), s.reason.clone()]);
+    part("to be skipped", skips);
+    let suspect = detail.suspect.iter().map(|s| {
+        let ends = if s.times == 1 { "end" } else { "ends" };
+        let what = format!(
+            "the first without an outcome at {} unclean {ends} of slated",
+            s.times
+        );
+        vec![format!("event {}", s.event), what]
+    });
+    part("suspect", suspect);
+    let rewound = detail.rewound.iter().map(|r| {
+        let again = if r.again { ", with what was done" } else { "" };
+        vec![
+            format!("from offset {} to {}{again}", r.from, r.to),
+            ago(r.at_ms),
+        ]
+    });
+    part("went back", rewound);
     let settings = detail.settings.iter().map(|s| {
         let value = Some(s.value.clone()).filter(|v| !v.is_empty());
         vec![

@@ -1,7 +1,9 @@
 //! The dispatcher and the plugins' files: what appeared, changed, moved or is gone.
 
 use slated_core::{lane, life, resume};
-use slated_model::{Change, Discard, LaneRow, Offset, Outcome, OutcomeRow, PluginId};
+use slated_model::{
+    Change, Discard, LaneRow, Offset, Outcome, OutcomeRow, PluginId, QuarantineRow,
+};
 
 use super::Dispatcher;
 use crate::clock::{seed, wall_ms};
@@ -132,6 +134,7 @@ impl Dispatcher {
             hold: row.hold.filter(|hold| hold.event.is_none()),
             gone: false,
             moved_to: None,
+            quarantine: None,
             ..row
         };
         self.journal.note(Change::Lane(row.clone()));
@@ -229,7 +232,11 @@ impl Dispatcher {
             } else {
                 plugin.known = true;
             }
+            let unclean = self.unclean.remove(&row.plugin);
             self.open_lane(place, row, attempts, &ahead);
+            if let Some(lane) = self.plugins[place].lane.as_mut().filter(|_| unclean) {
+                lane.after_unclean_end();
+            }
         } else if plugin.is_gone()
             && let Some(lane) = &plugin.lane
         {
@@ -247,11 +254,31 @@ impl Dispatcher {
             return;
         }
         let lane = self.plugins[place].lane.as_ref();
-        if lane.is_some_and(|l| l.record_row().stopped) {
+        let row = lane.map(lane::Lane::record_row);
+        if row.is_some_and(|row| row.stopped) {
             self.live(place, life::Input::Stop);
+        } else if let Some(quarantine) = row
+            .and_then(|row| row.quarantine.clone())
+            .filter(|_| first)
+            .filter(|quarantine| self.still_quarantined(place, quarantine))
+        {
+            let plugin = &mut self.plugins[place];
+            plugin.note_error(None, None, quarantine.reason);
+            let plugin = plugin.id.clone();
+            self.teller.tell(Fact::StillQuarantined { plugin });
+            self.live(place, life::Input::StillQuarantined);
         } else {
             self.live(place, life::Input::Load);
         }
+    }
+
+    /// Tells whether a quarantine on record outlives the restart: nothing has changed since. Under a
+    /// `.conf` a restart ends it, as it ends a hold there: it is what people do to try again.
+    fn still_quarantined(&self, place: Place, quarantine: &QuarantineRow) -> bool {
+        let text = &self.plugins[place].text;
+        self.workers.config().conf.is_none()
+            && quarantine.content == text.sha256
+            && quarantine.mtime_ns >= text.mtime_ns
     }
 
     /// Gives a new plugin the place that is configured. No look at the site is waited for, which could

@@ -182,9 +182,10 @@ impl Dispatcher {
         let Some(lane) = &mut self.plugins[place].lane else {
             return;
         };
-        let before = lane.row();
-        let effects = lane.amend(change);
-        if lane.row() != before {
+        let mut row = lane.record_row().clone();
+        change(&mut row);
+        if row != *lane.record_row() {
+            let effects = lane.amend(|now| *now = row);
             self.perform(place, effects);
         }
     }

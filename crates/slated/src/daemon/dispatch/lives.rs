@@ -3,10 +3,11 @@
 use slated_core::lane;
 use slated_core::life::{self, Generation};
 use slated_host::{SpawnError, WorkerId};
-use slated_model::{Change, WorkerRow};
+use slated_model::{Change, QuarantineRow, WorkerRow};
 use slated_store::kill_point;
 
 use super::{CLEAN_STOP, Dispatcher, REPLACED};
+use crate::clock::wall_ms;
 use crate::daemon::journal::Place;
 use crate::daemon::plugin::Broken;
 use crate::daemon::workers::Unstarted;
@@ -17,6 +18,13 @@ impl Dispatcher {
         let now = self.clock.now();
         let effects = self.plugins[place].life.step(now, input);
         self.note_running(place);
+        // The end of slated ends no quarantine.
+        let quarantined = self.plugins[place].life.state() == life::State::Quarantined;
+        let lane = self.plugins[place].lane.as_ref();
+        let on_record = lane.is_some_and(|l| l.record_row().quarantine.is_some());
+        if on_record && !quarantined && self.stopping.is_none() {
+            self.amend(place, |row| row.quarantine = None);
+        }
         for effect in effects {
             match effect {
                 life::Effect::Start(generation) => self.start(place, generation),
@@ -30,11 +38,27 @@ impl Dispatcher {
                 // Told with the traceback, when the report of the failed load is handled.
                 life::Effect::KeptOld => {}
                 life::Effect::Quarantined => {
-                    let plugin = self.plugins[place].id.clone();
-                    self.teller.tell(Fact::PluginQuarantined { plugin });
+                    self.quarantine(place);
                 }
             }
         }
+    }
+
+    /// Puts a quarantine on record, so that a restart does not begin anew with what keeps dying.
+    fn quarantine(&mut self, place: Place) {
+        let plugin = &self.plugins[place];
+        let last = plugin.last_error.as_ref();
+        let quarantine = QuarantineRow {
+            content: plugin.text.sha256.clone(),
+            mtime_ns: plugin.text.mtime_ns,
+            reason: last.map(|last| last.error.clone()).unwrap_or_default(),
+            at_ms: wall_ms(),
+        };
+        let fact = Fact::PluginQuarantined {
+            plugin: plugin.id.clone(),
+        };
+        self.teller.tell(fact);
+        self.amend(place, |row| row.quarantine = Some(quarantine));
     }
 
     pub(super) fn start(&mut self, place: Place, generation: Generation) {

@@ -44,7 +44,7 @@ use files::Heir;
 use letters::Wish;
 pub(crate) use letters::takes_letters;
 use people::Wait;
-pub(crate) use people::{resume_on_record, stop_on_record};
+pub(crate) use people::{resume_on_record, skip_on_record, stop_on_record};
 
 /// How long a clean stop lets callbacks in flight finish (config.md).
 const CLEAN_STOP: Duration = Duration::from_secs(30);
@@ -88,6 +88,8 @@ pub(crate) struct Dispatcher {
     stopping: Option<Mono>,
     /// What stands on record of plugins that were not seen yet.
     recorded: BTreeMap<PluginId, (LaneRow, Vec<Attempt>, Vec<OutcomeRow>)>,
+    /// Plugins whose lanes were open when slated ended without having come to its end.
+    unclean: BTreeSet<PluginId>,
     /// Plugins that were moved, and wait for their old processes.
     heirs: Vec<Heir>,
     /// People who wait to hear what became of their wish.
@@ -138,6 +140,8 @@ impl Dispatcher {
                 .collect();
             recorded.insert(row.plugin.clone(), (row.clone(), attempts, ahead));
         }
+        let lanes = snapshot.lanes.iter().filter(|_| snapshot.running);
+        let unclean = lanes.map(|row| row.plugin.clone()).collect();
         let rules = workers.rules();
         Self {
             clock,
@@ -164,6 +168,7 @@ impl Dispatcher {
             },
             stopping: None,
             recorded,
+            unclean,
             heirs: Vec::new(),
             waits: Vec::new(),
             wishes: Vec::new(),

@@ -3,15 +3,17 @@
 //! Invariant: whoever does something hears of it when it is durable and has come to its end: a
 //! process that was to end has ended, one that was to start is ready or does not load.
 
+use std::sync::Arc;
+
 use slated_core::resume::{self, From, Standing, Step};
-use slated_core::{lane, life};
-use slated_model::{Attempt, Change, LaneRow, PluginId};
+use slated_core::{lane, life, rewind, skip};
+use slated_model::{Attempt, Change, LaneRow, Offset, OutcomeRow, PluginId, Row};
 use slated_store::LogEnd;
 
 use super::Dispatcher;
 use crate::clock::wall_ms;
 use crate::daemon::journal::Place;
-use crate::daemon::message::{Act, Question, Reply, Roll};
+use crate::daemon::message::{self, Act, Question, Reply, Rests, Roll};
 use crate::tell::Fact;
 use crate::view::refusal::{self, Kind};
 use crate::view::{PluginDetail, PluginState, PluginView, Refusal};
@@ -45,6 +47,12 @@ impl Dispatcher {
             Question::Plugin { name, reply } => {
                 let found = self.find(&name).map(|view| self.detail(view));
                 reply.send(found).unwrap_or_default();
+            }
+            Question::Standing { name, reply } => {
+                let standing = self
+                    .find(&name)
+                    .and_then(|view| self.standing(&view.plugin));
+                reply.send(standing).unwrap_or_default();
             }
             Question::Needed(reply) => {
                 let needed = self.needed();
@@ -163,15 +171,20 @@ impl Dispatcher {
             Act::Stop => self.stop_plugin(place),
             Act::Resume(from) => self.resume_plugin(place, from),
             Act::Reload => self.reload_plugin(place),
+            Act::Skip { row, reason } => self.skip_event(place, row, reason),
+            Act::Rewind {
+                to,
+                again,
+                done,
+                rests,
+            } => self.rewind(place, (to, again, done), rests),
         }
     }
 
     fn stop_plugin(&mut self, place: Place) -> Result<(), Refusal> {
         let plugin = &self.plugins[place];
         let Some(lane) = &plugin.lane else {
-            let error = format!("{}: it has no place in the log yet", plugin.id);
-            return Err(Refusal::new(Kind::Impossible, error)
-                .hint("it gets one when the site was read; then it can be stopped"));
+            return Err(Refusal::no_place(&plugin.id));
         };
         let (stopped, gone) = (lane.record_row().stopped, plugin.is_gone());
         if stopped {
@@ -197,7 +210,8 @@ impl Dispatcher {
         let standing = Standing {
             stopped,
             hold: lane.and_then(lane::Lane::hold),
-            quarantined: plugin.life.state() == life::State::Quarantined,
+            quarantined: plugin.life.state() == life::State::Quarantined
+                || row.is_some_and(|row| row.quarantine.is_some()),
             calling: lane.is_some_and(lane::Lane::is_calling),
             end: self.tail.end(),
         };
@@ -241,16 +255,93 @@ impl Dispatcher {
         Ok(())
     }
 
+    fn skip_event(&mut self, place: Place, row: Arc<Row>, reason: String) -> Result<(), Refusal> {
+        let plugin = &self.plugins[place];
+        let Some(lane) = &plugin.lane else {
+            return Err(Refusal::no_place(&plugin.id));
+        };
+        lane.may_skip(&row)
+            .map_err(|why| Refusal::of_skip(&plugin.id, why))?;
+        self.feed(place, lane::Input::Skip { row, reason });
+        Ok(())
+    }
+
+    fn rewind(
+        &mut self,
+        place: Place,
+        (to, again, done): (Offset, bool, Vec<OutcomeRow>),
+        rests: Rests,
+    ) -> Result<(), Refusal> {
+        let first = self.first_offset();
+        let plugin = &self.plugins[place];
+        let lane = plugin.lane.as_ref();
+        let at_rest = lane.and_then(lane::Lane::at_rest).map(Rests::Lane);
+        // Rows may be on their way out since somebody looked.
+        if at_rest != Some(rests) || to < first {
+            return Err(Refusal::of_rewind(&plugin.id, rewind::Refusal::Busy));
+        }
+        self.feed(place, lane::Input::Rewind { to, again, done });
+        Ok(())
+    }
+
+    /// Tells how a plugin stands, for a way back.
+    fn standing(&self, id: &PluginId) -> Result<message::Standing, Refusal> {
+        let aside = |attempts: &mut dyn Iterator<Item = &Attempt>| {
+            let aside = attempts.filter(|a| a.aside);
+            aside.map(|a| (a.event, a.callback.clone())).collect()
+        };
+        let log_start = self.first_offset();
+        let Some(place) = self.place_of(id) else {
+            let (row, attempts, _) = self.recorded.get(id).ok_or_else(Refusal::ending)?;
+            return Ok(message::Standing {
+                row: row.clone(),
+                aside: aside(&mut attempts.iter()),
+                callbacks: None,
+                rests: Some(Rests::Record(row.cursor)),
+                log_start,
+            });
+        };
+        let lane = self.plugins[place].lane.as_ref();
+        let lane = lane.ok_or_else(|| Refusal::no_place(id))?;
+        let callbacks = lane.callbacks().map(|callbacks| {
+            let callbacks = callbacks.iter();
+            callbacks
+                .map(|c| (c.id.clone(), c.matcher.clone()))
+                .collect()
+        });
+        Ok(message::Standing {
+            row: lane.row(),
+            aside: aside(&mut lane.attempts()),
+            callbacks,
+            rests: lane.at_rest().map(Rests::Lane),
+            log_start,
+        })
+    }
+
     /// Does something to a plugin whose file was not found.
     fn act_on_record(&mut self, plugin: &PluginId, act: Act) -> Result<(), Refusal> {
         let end = self.tail.end();
-        let Some((row, attempts, _)) = self.recorded.get_mut(plugin) else {
+        let Some((row, attempts, ahead)) = self.recorded.get_mut(plugin) else {
             return Err(Refusal::ending());
         };
         let changes = match act {
             Act::Reload => return Err(no_file(plugin)),
             Act::Stop => stop_on_record(row),
             Act::Resume(from) => resume_on_record(row, attempts, from, end)?,
+            Act::Skip { row: event, reason } => skip_on_record(row, attempts, &event, &reason)?,
+            Act::Rewind {
+                to,
+                again,
+                done,
+                rests,
+            } => {
+                if rests != Rests::Record(row.cursor) {
+                    return Err(Refusal::of_rewind(plugin, rewind::Refusal::Busy));
+                }
+                attempts.retain(|attempt| attempt.aside);
+                *ahead = done;
+                rewind::on_record(row, to, again, wall_ms())
+            }
         };
         // What ended with the resume is not taken up when the file comes back.
         attempts.retain(|attempt| {
@@ -275,12 +366,12 @@ pub(crate) fn resume_on_record(
     row: &mut LaneRow,
     attempts: &[Attempt],
     from: Option<From>,
-    end: slated_model::Offset,
+    end: Offset,
 ) -> Result<Vec<Change>, Refusal> {
     let standing = Standing {
         stopped: row.stopped,
         hold: row.hold.as_ref(),
-        quarantined: false,
+        quarantined: row.quarantine.is_some(),
         calling: false,
         end,
     };
@@ -289,6 +380,17 @@ pub(crate) fn resume_on_record(
         Ok(step) => Ok(resume::on_record(row, attempts, step, wall_ms())),
         Err(why) => Err(Refusal::of_resume(&row.plugin, why)),
     }
+}
+
+/// Skips an event of a plugin that no lane is open for.
+pub(crate) fn skip_on_record(
+    row: &mut LaneRow,
+    attempts: &[Attempt],
+    event: &Row,
+    reason: &str,
+) -> Result<Vec<Change>, Refusal> {
+    skip::on_record(row, attempts, event, reason, wall_ms())
+        .map_err(|why| Refusal::of_skip(&row.plugin, why))
 }
 
 fn no_file(plugin: &PluginId) -> Refusal {

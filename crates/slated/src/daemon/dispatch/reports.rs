@@ -13,7 +13,7 @@ use super::Dispatcher;
 use crate::daemon::journal::Place;
 use crate::daemon::plugin::Loaded;
 use crate::daemon::workers;
-use crate::tell::{Fact, Source, Timing};
+use crate::tell::{Call, Fact, Source, Timing};
 
 /// What a file lacks that was a plugin's, and what to do.
 const NO_LONGER: &str = "the file has no function registerCallbacks any more. It was a plugin, so it is not taken for a helper module: put the function back, or move the file out of the plugins folders";
@@ -80,9 +80,7 @@ impl Dispatcher {
                     func: log.func,
                     line: log.line,
                 },
-                event: log
-                    .seq
-                    .and_then(|seq| self.plugins[place].lane.as_ref()?.event_of(seq)),
+                call: log.seq.and_then(|seq| self.call(place, generation, seq)),
             }),
             Report::Stderr { line } => {
                 let plugin = self.plugins[place].id.clone();
@@ -96,6 +94,21 @@ impl Dispatcher {
             } => self.slow(place, seq, n, after, stack),
             Report::Exited(exit) => self.exited(place, generation, worker, &exit),
         }
+    }
+
+    /// Returns the call that a frame of a process is in.
+    fn call(&self, place: Place, generation: Generation, seq: u64) -> Option<Call> {
+        let plugin = &self.plugins[place];
+        let lane = plugin
+            .lane
+            .as_ref()
+            .filter(|_| plugin.used == Some(generation))?;
+        let (event, callback, attempt) = lane.call_of(seq)?;
+        Some(Call {
+            event,
+            callback: callback.clone(),
+            attempt,
+        })
     }
 
     /// Puts an answer into the timing log, where one is kept.

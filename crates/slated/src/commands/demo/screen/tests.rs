@@ -94,7 +94,7 @@ fn an_event_stands_above_what_the_plugin_did_with_it_whatever_came_between() {
         level: 20,
         logger: String::new(),
         message: "wrote it".into(),
-        event: None,
+        call: None,
         at_us: 0,
         source: crate::tell::Source::default(),
     });
