@@ -62,6 +62,8 @@ mod tests {
             traceback: String::new(),
             locals: None,
             cause: None,
+            us: None,
+            log: Vec::new(),
         };
         OutcomeRow {
             plugin: PluginId::new("plugins", "p"),

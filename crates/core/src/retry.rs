@@ -157,6 +157,8 @@ mod tests {
             traceback: String::new(),
             locals: None,
             cause,
+            us: None,
+            log: Vec::new(),
         }
     }
 

@@ -178,6 +178,8 @@ impl Exit {
                 .unwrap_or_else(|| tail(&self.stderr, 8192)),
             locals: None,
             cause: None,
+            us: None,
+            log: Vec::new(),
         }
     }
 }

@@ -64,6 +64,12 @@ pub struct Failure {
     /// What the worker saw behind the exception.
     #[serde(default)]
     pub cause: Option<Cause>,
+    /// Microseconds in the callback; absent where it did not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub us: Option<u64>,
+    /// The last lines that the plugin logged in the call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
 }
 
 /// The kinds of failure (ARCHITECTURE.md, "Failure").

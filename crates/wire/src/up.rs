@@ -219,6 +219,8 @@ impl From<CallError> for Failure {
             locals: error.locals,
             // A limit is never transient, whatever the call was waiting for.
             cause: error.cause.filter(|_| !error.limit),
+            us: None,
+            log: Vec::new(),
         }
     }
 }

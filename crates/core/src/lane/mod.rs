@@ -362,6 +362,10 @@ impl Lane {
         let (_, callback) = flight.open.front()?;
         Some((flight.event, callback, flight.attempt))
     }
+    /// Returns the call that its worker is in: that of the first frame.
+    pub fn call(&self) -> Option<(EventId, &CallbackId, u32)> {
+        self.call_of(self.flights.front()?.seq)
+    }
     /// Returns the event of a frame that is under way.
     pub fn event_of(&self, seq: u64) -> Option<EventId> {
         self.flights.iter().find(|f| f.seq == seq).map(|f| f.event)

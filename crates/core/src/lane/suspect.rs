@@ -50,6 +50,8 @@ impl Lane {
                 traceback: String::new(),
                 locals: None,
                 cause: None,
+                us: None,
+                log: Vec::new(),
             };
             let ticket = self.ended_slated(at, (event, offset, callback), failure, out);
             self.await_durable(ticket);

@@ -145,6 +145,8 @@ impl Lane {
             traceback: String::new(),
             locals: None,
             cause: None,
+            us: None,
+            log: Vec::new(),
         };
         // Should it be taken again before the cursor has passed it.
         let finished = self.finished.entry(row.event.id).or_default();

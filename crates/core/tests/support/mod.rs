@@ -81,5 +81,7 @@ pub(crate) fn failure(kind: FailureKind, cause: Option<Cause>) -> Failure {
         traceback: String::new(),
         locals: None,
         cause,
+        us: None,
+        log: Vec::new(),
     }
 }

@@ -9,6 +9,7 @@ use slated_model::{EventId, Offset};
 use slated_store::Store as _;
 
 use super::common::{ConfigArgs, ask};
+use super::plugin::show::wanted;
 use crate::error::CommandError;
 use crate::out;
 use crate::view::{self, EventLine, EventView};
@@ -181,6 +182,19 @@ fn show(view: &EventView) {
                 "  suspect: slated ended uncleanly {times} time{s} while it was the first without an outcome"
             ));
         }
+        for callback in plugin.callbacks.iter().flatten() {
+            let (kind, attribute) = (&view.line.event_type, &view.line.attribute_name);
+            let matches = callback
+                .matcher
+                .matches(kind.as_deref(), attribute.as_deref());
+            let words = if matches {
+                "asks for it by now; it did not when the event came, or that was before its start"
+                    .into()
+            } else {
+                format!("asks for {}", wanted(&callback.matcher))
+            };
+            out::line(format!("  {} {words}", callback.name));
+        }
         for unit in &plugin.units {
             let us = unit
                 .us
@@ -189,14 +203,23 @@ fn show(view: &EventView) {
             let at = jiff::Timestamp::from_millisecond(unit.at_ms)
                 .map(|t| t.to_string())
                 .unwrap_or_default();
+            let tries = match unit.attempt {
+                0 => "never tried".into(),
+                n => format!("attempt {n}"),
+            };
             out::line(format!(
-                "  {}: {}{us}, attempt {}, {at}",
-                unit.callback, unit.outcome, unit.attempt
+                "  {}: {}{us}, {tries}, {at}",
+                unit.callback, unit.outcome
             ));
             let texts = unit.error.iter().chain(&unit.traceback);
             texts
                 .flat_map(|t| t.trim_end().lines())
                 .for_each(|l| out::line(format!("    {l}")));
+            if !unit.log.is_empty() {
+                out::line("    logged in the call:");
+                let lines = unit.log.iter().flat_map(|l| l.lines());
+                lines.for_each(|l| out::line(format!("      {l}")));
+            }
         }
     }
 }

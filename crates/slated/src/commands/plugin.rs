@@ -2,7 +2,7 @@
 
 mod act;
 mod rewind;
-mod show;
+pub(super) mod show;
 
 use clap::Subcommand;
 use slated_model::EventId;

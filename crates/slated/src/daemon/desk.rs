@@ -13,8 +13,8 @@ use tokio::time::sleep;
 use super::intake::IntakeStatus;
 use super::message::{Act, LetterWish, Message, Question, Reply, Roll};
 use crate::view::{
-    self, Begin, EventLine, EventView, FailuresView, FateView, LetterView, LogView, Pick,
-    PluginDetail, Refusal, RewindView, SiteView, StatusView, Subject, Survey, WishView,
+    self, Begin, EventLine, EventView, FailuresView, LetterView, LogView, Pick, PluginDetail,
+    Refusal, RewindView, SiteView, StatusView, Subject, Survey, WishView,
 };
 
 /// How often a plugin is looked at that is to go back and has something in hand, and how long between.
@@ -223,12 +223,28 @@ impl Desk {
         let Some(mut view) = view::event(&*self.store, id).await? else {
             return Ok(None);
         };
-        if view.plugins.iter().any(FateView::is_to_come) {
-            let plugins = self.plugins().await.plugins;
-            for fate in view.plugins.iter_mut().filter(|fate| fate.is_to_come()) {
-                // A live plugin knows more than its record.
-                if let Some(plugin) = plugins.iter().find(|p| p.plugin == fate.plugin) {
+        let plugins = self.plugins().await.plugins;
+        let (reply, answer) = oneshot::channel();
+        let question = Question::Lines { event: id, reply };
+        let sent = self.messages.send(Message::Ask(question)).await;
+        sent.unwrap_or_default();
+        let lines = answer.await.unwrap_or_default();
+        for fate in &mut view.plugins {
+            // A live plugin knows more than its record.
+            if let Some(plugin) = plugins.iter().find(|p| p.plugin == fate.plugin) {
+                if fate.is_to_come() {
                     fate.waits = plugin.waits();
+                }
+                if fate.is_no_match() {
+                    fate.callbacks.clone_from(&plugin.callbacks);
+                }
+            }
+            for unit in fate.units.iter_mut().filter(|unit| unit.log.is_empty()) {
+                let own = lines.iter().find(|(plugin, callback, _)| {
+                    (plugin, callback) == (&fate.plugin, &unit.callback)
+                });
+                if let Some((_, _, lines)) = own {
+                    unit.log.clone_from(lines);
                 }
             }
         }

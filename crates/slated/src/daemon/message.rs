@@ -82,6 +82,11 @@ pub(crate) enum Question {
         name: String,
         reply: oneshot::Sender<Result<Standing, Refusal>>,
     },
+    /// What plugins logged in their last calls with an event.
+    Lines {
+        event: EventId,
+        reply: oneshot::Sender<Vec<(PluginId, CallbackId, Vec<String>)>>,
+    },
     /// Something is to be done to dead letters, which stand at these places in the log.
     Letters {
         letters: Placed,

@@ -11,6 +11,7 @@
 //! They end in that order: nothing new comes in, callbacks in flight finish, everything is durable.
 
 pub(crate) mod begin;
+mod calls;
 mod checks;
 pub(crate) mod desk;
 mod dispatch;

@@ -13,6 +13,7 @@ use slated_host::wire::Emails;
 use slated_model::{CallbackId, EventId, PluginId, Row};
 
 use crate::clock::wall_ms;
+use crate::daemon::calls::Calls;
 use crate::daemon::message::Text;
 use crate::tell::Fact;
 use crate::view::{self, ErrorView, LastView, PluginState};
@@ -50,6 +51,8 @@ pub(crate) struct Plugin {
     pub(crate) broken: Option<Broken>,
     pub(crate) last: Option<LastView>,
     pub(crate) last_error: Option<ErrorView>,
+    /// What it logged in its last calls.
+    pub(crate) calls: Calls,
     pub(crate) done: u64,
     pub(crate) failed: u64,
     /// What was sent and not answered in full, by frame; kept for the timing log alone.
@@ -139,6 +142,7 @@ impl Plugin {
             broken: None,
             last: None,
             last_error: None,
+            calls: Calls::default(),
             done: 0,
             failed: 0,
             timed: BTreeMap::new(),

@@ -228,6 +228,8 @@ impl Workers {
                 traceback: String::new(),
                 locals: None,
                 cause: None,
+                us: None,
+                log: Vec::new(),
             }))),
         }
     }

@@ -21,7 +21,7 @@ use tokio::sync::broadcast;
 
 pub(crate) use log::Log;
 use record::Record;
-pub(crate) use record::Source;
+pub(crate) use record::{Source, level_name};
 pub(crate) use timing::Timing;
 
 /// Something worth telling.

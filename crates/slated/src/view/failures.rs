@@ -428,6 +428,8 @@ mod tests {
                     traceback,
                     locals: None,
                     cause: None,
+                    us: None,
+                    log: Vec::new(),
                 }),
             },
             at_ms: event.cast_signed(),

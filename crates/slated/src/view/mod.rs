@@ -307,6 +307,9 @@ pub(crate) struct FateView {
     /// How often it was the first without an outcome when slated ended uncleanly, if it is suspect.
     #[serde(default)]
     pub(crate) suspect: Option<u32>,
+    /// What its callbacks ask for, where none of them matched; absent where that is not known.
+    #[serde(default)]
+    pub(crate) callbacks: Option<Vec<CallbackView>>,
     pub(crate) units: Vec<UnitView>,
 }
 
@@ -317,10 +320,14 @@ pub(crate) struct UnitView {
     /// `done`, `dead letter`, `discarded`, `retry aside` or `retry in place`.
     pub(crate) outcome: String,
     pub(crate) attempt: u32,
-    /// Microseconds in the callback.
+    /// Microseconds in the callback; absent where it did not answer.
     pub(crate) us: Option<u64>,
     pub(crate) error: Option<String>,
     pub(crate) traceback: Option<String>,
+    /// The last lines that the plugin logged in the call: on record with a failure; of others as long
+    /// as the daemon that called runs, and not of old ones.
+    #[serde(default)]
+    pub(crate) log: Vec<String>,
     pub(crate) at_ms: i64,
 }
 
@@ -354,7 +361,14 @@ impl FateView {
     pub(crate) fn is_to_come(&self) -> bool {
         self.fate == NOT_FINISHED && self.units.is_empty()
     }
+    /// Tells whether none of its callbacks was called, since none wanted it.
+    pub(crate) fn is_no_match(&self) -> bool {
+        self.fate == NO_MATCH
+    }
 }
+
+/// The fate of an event that a plugin passed without a call.
+const NO_MATCH: &str = "no match";
 
 /// Returns what stays on record of an event that a person has a plugin skip.
 pub(crate) fn skip_reason(reason: Option<String>) -> String {

@@ -6,8 +6,8 @@ use slated_model::{Attempt, Discard, EventId, HoldRow, LaneRow, Offset, Outcome,
 use slated_store::{Snapshot, Store};
 
 use super::{
-    ErrorView, EventLine, EventView, FateView, HolesView, LastView, LogView, NOT_FINISHED,
-    PluginState, PluginView, RetryView, SiteState, SiteView, StatusView, UnitView,
+    ErrorView, EventLine, EventView, FateView, HolesView, LastView, LogView, NO_MATCH,
+    NOT_FINISHED, PluginState, PluginView, RetryView, SiteState, SiteView, StatusView, UnitView,
 };
 
 impl PluginView {
@@ -249,7 +249,7 @@ fn fate(lane: &LaneRow, row: &Row, outcomes: &[OutcomeRow], attempts: &[Attempt]
         () if below => "before its start",
         () if skipped => "skipped by a person",
         // "No match" is derived, not stored; rows before a lane's start leave no trace either.
-        () => "no match",
+        () => NO_MATCH,
     };
     FateView {
         plugin: lane.plugin.clone(),
@@ -258,6 +258,7 @@ fn fate(lane: &LaneRow, row: &Row, outcomes: &[OutcomeRow], attempts: &[Attempt]
             .then(|| PluginView::recorded(lane, row.offset, &[], &[]).waits())
             .flatten(),
         suspect: suspect.map(|suspect| suspect.times),
+        callbacks: None,
         units,
     }
 }
@@ -278,12 +279,13 @@ impl UnitView {
             attempt: row.attempt,
             us: match row.outcome {
                 Outcome::Done { us } => Some(us),
-                _ => None,
+                _ => failure.and_then(|f| f.us),
             },
             error: failure.map(|f| f.summary()).or(discarded),
             traceback: failure
                 .map(|f| f.traceback.clone())
                 .filter(|t| !t.is_empty()),
+            log: failure.map(|f| f.log.clone()).unwrap_or_default(),
             at_ms: row.at_ms,
         }
     }
@@ -297,9 +299,10 @@ impl UnitView {
             }
             .into(),
             attempt: attempt.failed,
-            us: None,
+            us: attempt.failure.us,
             error: Some(attempt.failure.summary()),
             traceback: Some(attempt.failure.traceback.clone()).filter(|t| !t.is_empty()),
+            log: attempt.failure.log.clone(),
             at_ms: attempt.at_ms,
         }
     }

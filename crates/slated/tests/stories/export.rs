@@ -81,6 +81,8 @@ fn failure() -> Failure {
         traceback: String::new(),
         locals: None,
         cause: None,
+        us: None,
+        log: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
-use crate::{LIMIT, Value, WANTED, World, begins, happen, is, plugin, replace, shows, world};
+use crate::{LIMIT, Value, WANTED, World, begins, fate, happen, is, plugin, replace, shows, world};
 
 /// Runs `slated failures VERB …`, which succeeds, and returns its JSON.
 pub(crate) async fn failures(world: &World, arguments: &[&str]) -> Result<Value> {
@@ -38,14 +38,7 @@ fn group<'a>(list: &'a Value, plugin: &str) -> Result<&'a Value> {
 
 /// What became of an event in a plugin: its unit.
 async fn unit(world: &World, event: u64, plugin: &str) -> Result<Value> {
-    let shown = world
-        .ask("events", &["show", &event.to_string(), "--json"])
-        .await?;
-    let shown: Value = serde_json::from_str(&shown)?;
-    let plugin = format!("plugins/{plugin}");
-    let fates = shown["plugins"].as_array().context("plugins")?;
-    let fate = fates.iter().find(|f| f["plugin"] == *plugin);
-    Ok(fate.context("no such plugin")?["units"][0].clone())
+    Ok(fate(world, event, plugin).await?["units"][0].clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -175,3 +175,15 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
     std::fs::write(&draft, text)?;
     Ok(std::fs::rename(&draft, path)?)
 }
+
+/// What became of an event in a plugin.
+pub(crate) async fn fate(world: &World, event: u64, plugin: &str) -> Result<Value> {
+    let text = world
+        .ask("events", &["show", &event.to_string(), "--json"])
+        .await?;
+    let shown: Value = serde_json::from_str(&text)?;
+    let plugin = format!("plugins/{plugin}");
+    let fates = shown["plugins"].as_array().context("plugins")?;
+    let fate = fates.iter().find(|f| f["plugin"] == *plugin);
+    fate.cloned().context("no such plugin")
+}

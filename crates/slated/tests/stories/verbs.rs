@@ -8,8 +8,8 @@ use slated_store::{Options, Sqlite, Store as _};
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
 use crate::{
-    LIMIT, SLATED, Value, WANTED, World, begins, begun, edit, happen, is, loads, plugin, runs,
-    shows, world,
+    LIMIT, SLATED, Value, WANTED, World, begins, begun, edit, fate, happen, is, loads, plugin,
+    runs, shows, world,
 };
 
 fn callback() -> Callback {
@@ -38,16 +38,10 @@ async fn refused(world: &World, arguments: &[&str], code: u8, words: &[&str]) ->
 }
 
 /// What became of an event in a plugin, in a word.
-async fn fate(world: &World, event: u64, plugin: &str) -> Result<String> {
-    let text = world
-        .ask("events", &["show", &event.to_string(), "--json"])
-        .await?;
-    let shown: Value = serde_json::from_str(&text)?;
-    let fates = shown["plugins"].as_array().context("plugins")?;
-    let fate = fates.iter().find(|f| f["plugin"] == plugin);
-    let unit = fate.context("no such plugin")?;
-    let word = match &unit["units"][0]["outcome"] {
-        Value::Null => &unit["fate"],
+async fn became(world: &World, event: u64, plugin: &str) -> Result<String> {
+    let fate = fate(world, event, plugin).await?;
+    let word = match &fate["units"][0]["outcome"] {
+        Value::Null => &fate["fate"],
         outcome => outcome,
     };
     Ok(word.as_str().unwrap_or_default().to_owned())
@@ -71,7 +65,7 @@ async fn a_stopped_plugin_finishes_and_stays_stopped_until_a_person_resumes_it()
     );
     // It was waited for: what ran has finished and is on record.
     assert!(!runs(loads(&world, "slow")?[0]));
-    assert_eq!(fate(&world, under_way, "plugins/slow").await?, "done");
+    assert_eq!(became(&world, under_way, "slow").await?, "done");
     let why = stopped["why"].to_string();
     assert!(why.contains("slated plugin resume slow"), "{why}");
     verb(&world, &["stop", "slow"]).await?;
@@ -201,8 +195,8 @@ async fn a_held_plugin_begins_where_a_person_says() -> Result<()> {
     begins(&mut world, "strict", behind[2], 1).await?;
     assert_eq!(begun(&world, "strict", behind[0])?, 0);
     assert_eq!(begun(&world, "strict", behind[1])?, 1);
-    assert_eq!(fate(&world, failed, "plugins/strict").await?, "discarded");
-    let skipped = fate(&world, behind[0], "plugins/strict").await?;
+    assert_eq!(became(&world, failed, "strict").await?, "discarded");
+    let skipped = became(&world, behind[0], "strict").await?;
     assert_eq!(skipped, "skipped by a person");
 
     // And past everything, while it is stopped.
@@ -395,7 +389,7 @@ async fn a_quarantine_ends_with_a_resume_that_skips_what_kills_it() -> Result<()
     );
     assert_eq!(begun(&world, "dies", events[1])?, 3);
     assert_eq!(begun(&world, "dies", events[2])?, 0);
-    let skipped = fate(&world, events[2], "plugins/dies").await?;
+    let skipped = became(&world, events[2], "dies").await?;
     assert_eq!(skipped, "skipped by a person");
     Ok(())
 }

@@ -4,7 +4,9 @@
 use anyhow::{Context as _, Result, ensure};
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
-use crate::{LIMIT, Value, WANTED, World, begins, begun, happen, is, plugin, says, shows, world};
+use crate::{
+    LIMIT, Value, WANTED, World, begins, begun, fate, happen, is, plugin, says, shows, world,
+};
 
 async fn verb(world: &World, arguments: &[&str]) -> Result<Value> {
     let text = world
@@ -19,18 +21,6 @@ async fn refused(world: &World, arguments: &[&str], words: &str) -> Result<()> {
     assert!(error.contains("exit status: 2"), "{error}");
     assert!(error.contains(words), "{words:?} not in {error}");
     Ok(())
-}
-
-/// What became of an event in a plugin.
-async fn fate(world: &World, event: u64, plugin: &str) -> Result<Value> {
-    let text = world
-        .ask("events", &["show", &event.to_string(), "--json"])
-        .await?;
-    let shown: Value = serde_json::from_str(&text)?;
-    let plugin = format!("plugins/{plugin}");
-    let fates = shown["plugins"].as_array().context("plugins")?;
-    let fate = fates.iter().find(|f| f["plugin"] == *plugin);
-    fate.cloned().context("no such plugin")
 }
 
 /// Waits until a plugin is held at an event.
@@ -166,5 +156,52 @@ async fn an_event_that_slated_ends_with_is_suspect_and_then_counts_as_a_death() 
     let calm = |s: &Value| is(s, "quick", "running");
     shows(&world, "the other is beyond suspicion", calm).await?;
     assert_eq!(fate(&world, event, "quick").await?["suspect"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_shown_with_what_its_calls_logged_and_with_what_others_ask_for() -> Result<()> {
+    let text = format!(
+        "def registerCallbacks(reg):\n    \
+             reg.registerCallback(None, None, fails, {{'{WANTED}': None}}, stopOnError=False)\n    \
+             reg.registerCallback(None, None, works, {{'{WANTED}': None}}, stopOnError=False)\n\
+         def fails(sg, logger, event, args):\n    \
+             logger.info('half way')\n    raise ValueError('no')\n\
+         def works(sg, logger, event, args):\n    logger.warning('well')\n"
+    );
+    let other = Callback::new("other").wants("Studio_Dailies");
+    let mut world = world()
+        .plugin(Plugin::source("talks", &text))
+        .plugin(Plugin::journal("elsewhere").callback(other))
+        .start()
+        .await?;
+    let event = happen(world.site());
+    let through =
+        |s: &Value| plugin(s, "talks")["letters"] == 1 && plugin(s, "elsewhere")["lag"] == 0;
+    shows(&world, "it is through", through).await?;
+    let units = fate(&world, event, "talks").await?["units"].clone();
+    assert_eq!(
+        (&units[0]["outcome"], &units[0]["log"][0]),
+        (&"dead letter".into(), &"INFO half way".into()),
+        "{units}"
+    );
+    assert_eq!(
+        (&units[1]["outcome"], &units[1]["log"][0]),
+        (&"done".into(), &"WARNING well".into()),
+        "{units}"
+    );
+    assert!(
+        units[0]["us"].is_u64() && units[1]["us"].is_u64(),
+        "{units}"
+    );
+    let shown = world.ask("events", &["show", &event.to_string()]).await?;
+    for words in ["no match", "asks for Studio_Dailies", "      INFO half way"] {
+        assert!(shown.contains(words), "{words:?} not in {shown}");
+    }
+    // A failure keeps its lines, a success does not outlive the daemon that saw it.
+    assert!(world.terminate().await?.success());
+    let units = fate(&world, event, "talks").await?["units"].clone();
+    assert_eq!(units[0]["log"][0], "INFO half way");
+    assert_eq!(units[1]["log"][0], Value::Null);
     Ok(())
 }

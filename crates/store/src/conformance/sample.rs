@@ -101,6 +101,8 @@ pub(super) fn failure(message: &str) -> Failure {
         traceback: "Traceback:\n  line \"1\"\n".into(),
         locals: Some("x = 1".into()),
         cause: None,
+        us: Some(1500),
+        log: vec!["INFO \"half\" way".into()],
     }
 }
 

@@ -315,6 +315,8 @@ async fn a_state_of_the_first_format_goes_on_and_finds_its_dead_letters() {
         traceback: String::new(),
         locals: None,
         cause: None,
+        us: None,
+        log: Vec::new(),
     };
     let dead = Outcome::DeadLetter {
         failure: Box::new(failure),

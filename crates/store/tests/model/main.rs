@@ -68,6 +68,8 @@ fn failure() -> impl Strategy<Value = Failure> {
         traceback: String::new(),
         locals: some.then(String::new),
         cause: None,
+        us: None,
+        log: Vec::new(),
     })
 }
 

@@ -154,7 +154,7 @@ fn mail(emails: &Emails) -> String {
 }
 
 /// Says which events a callback asked for.
-fn wanted(matcher: &Matcher) -> String {
+pub(crate) fn wanted(matcher: &Matcher) -> String {
     let rules = matcher.rules();
     if rules.is_empty() {
         return "every event".into();

@@ -14,6 +14,7 @@ use super::Dispatcher;
 use crate::clock::wall_ms;
 use crate::daemon::journal::Place;
 use crate::daemon::message::{self, Act, Question, Reply, Rests, Roll};
+use crate::daemon::plugin::Plugin;
 use crate::tell::Fact;
 use crate::view::refusal::{self, Kind};
 use crate::view::{PluginDetail, PluginState, PluginView, Refusal};
@@ -47,6 +48,15 @@ impl Dispatcher {
             Question::Plugin { name, reply } => {
                 let found = self.find(&name).map(|view| self.detail(view));
                 reply.send(found).unwrap_or_default();
+            }
+            Question::Lines { event, reply } => {
+                let of = |p: &Plugin| {
+                    let id = p.id.clone();
+                    let calls = p.calls.of(event).into_iter();
+                    calls.map(move |(callback, lines)| (id.clone(), callback, lines))
+                };
+                let lines = self.plugins.iter().flat_map(of).collect();
+                reply.send(lines).unwrap_or_default();
             }
             Question::Standing { name, reply } => {
                 let standing = self

@@ -13,7 +13,7 @@ use super::Dispatcher;
 use crate::daemon::journal::Place;
 use crate::daemon::plugin::Loaded;
 use crate::daemon::workers;
-use crate::tell::{Call, Fact, Source, Timing};
+use crate::tell::{Call, Fact, Source, Timing, level_name};
 
 /// What a file lacks that was a plugin's, and what to do.
 const NO_LONGER: &str = "the file has no function registerCallbacks any more. It was a plugin, so it is not taken for a helper module: put the function back, or move the file out of the plugins folders";
@@ -60,28 +60,41 @@ impl Dispatcher {
                     self.time(place, seq, n, us, error.is_some());
                     let reply = match error {
                         None => lane::Reply::Done { us },
-                        Some(failure) => lane::Reply::Failed {
-                            failure: *failure,
-                            stop,
-                        },
+                        Some(failure) => {
+                            let mut failure = *failure;
+                            failure.us = Some(us);
+                            if let Some(call) = self.call(place, generation, seq) {
+                                let calls = &self.plugins[place].calls;
+                                failure.log = calls.lines(call.event, &call.callback);
+                            }
+                            lane::Reply::Failed { failure, stop }
+                        }
                     };
                     self.feed(place, lane::Input::Answer { seq, n, reply });
                 }
             }
             Report::Done { .. } => {}
-            Report::Log(log) => self.teller.tell(Fact::PluginLog {
-                plugin: self.plugins[place].id.clone(),
-                level: log.level,
-                logger: log.logger,
-                message: log.message,
-                at_us: log.time,
-                source: Source {
-                    path: log.path,
-                    func: log.func,
-                    line: log.line,
-                },
-                call: log.seq.and_then(|seq| self.call(place, generation, seq)),
-            }),
+            Report::Log(log) => {
+                let call = log.seq.and_then(|seq| self.call(place, generation, seq));
+                let plugin = &mut self.plugins[place];
+                if let Some(call) = &call {
+                    let level = level_name(log.level);
+                    plugin.calls.say(call, &level, &log.message);
+                }
+                self.teller.tell(Fact::PluginLog {
+                    plugin: plugin.id.clone(),
+                    level: log.level,
+                    logger: log.logger,
+                    message: log.message,
+                    at_us: log.time,
+                    source: Source {
+                        path: log.path,
+                        func: log.func,
+                        line: log.line,
+                    },
+                    call,
+                });
+            }
             Report::Stderr { line } => {
                 let plugin = self.plugins[place].id.clone();
                 self.teller.tell(Fact::PluginPrinted { plugin, line });
@@ -262,10 +275,16 @@ impl Dispatcher {
         }
         if self.plugins[place].used == Some(generation) {
             self.plugins[place].used = None;
+            let plugin = &self.plugins[place];
+            let mut failure = exit.failure();
+            let call = plugin.lane.as_ref().and_then(lane::Lane::call);
+            if let Some((event, callback, _)) = call {
+                failure.log = plugin.calls.lines(event, callback);
+            }
             let verdict = match exit.why {
                 _ if ours => lane::Verdict::Ours,
-                slated_host::Why::HardLimit(_) => lane::Verdict::Limit(exit.failure()),
-                _ => lane::Verdict::Died(exit.failure()),
+                slated_host::Why::HardLimit(_) => lane::Verdict::Limit(failure),
+                _ => lane::Verdict::Died(failure),
             };
             self.feed(place, lane::Input::Gone { verdict });
         }

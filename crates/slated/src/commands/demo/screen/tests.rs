@@ -70,6 +70,8 @@ fn refused(event: u64) -> Fact {
         traceback: String::new(),
         locals: None,
         cause: Some(Cause::Transient),
+        us: None,
+        log: Vec::new(),
     };
     let wait = Duration::from_secs(2);
     Fact::CallbackRetried {
