@@ -283,7 +283,7 @@ fn log_files_that_cannot_be_written() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_state_of_another_daemon_or_another_site() -> Result<()> {
+async fn row_28_a_state_of_another_daemon_or_another_site() -> Result<()> {
     let mut world = world().start().await?;
     let config = world.folder().join("slated.toml");
     let run = || {

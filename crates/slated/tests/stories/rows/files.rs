@@ -1,8 +1,6 @@
-//! Plugins' files that vanish, grow older, or have namesakes.
+//! Plugins' files that vanish or have namesakes.
 
-use std::time::{Duration, SystemTime};
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::{Kind, callback, commit, happen_unseen, plugin_of};
 use crate::{LIMIT, SLATED, World, begins, happen, lines, loads, said, says};
@@ -46,36 +44,6 @@ async fn row_23_a_file_that_is_absent_for_a_moment_stops_nothing() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn row_23_conf_a_file_that_is_absent_for_a_moment_stops_nothing() -> Result<()> {
     row_23(Kind::Conf).await
-}
-
-/// A rollback puts an older file in place: its content runs, though it is older by date.
-#[tokio::test(flavor = "multi_thread")]
-async fn row_24_content_decides_and_not_the_newer_date() -> Result<()> {
-    let mut world = Kind::Toml
-        .world()
-        .plugin(plugin_of("notes", callback("f")))
-        .start()
-        .await?;
-    let first = happen(world.site());
-    begins(&mut world, "notes", first, 1).await?;
-    let file = world.folder().join("plugins/notes.py");
-    let older = world.folder().join("older.py");
-    std::fs::write(
-        &older,
-        std::fs::read_to_string(&file)? + "# as it was last year\n",
-    )?;
-    let last_year = SystemTime::now().checked_sub(Duration::from_hours(365 * 24));
-    std::fs::File::options()
-        .write(true)
-        .open(&older)?
-        .set_modified(last_year.context("a clock")?)?;
-    std::fs::rename(&older, &file)?;
-    let twice = |w: &World| Ok(loads(w, "notes")?.len() == 2);
-    world.until("the older one is loaded", LIMIT, twice).await?;
-    let second = happen(world.site());
-    begins(&mut world, "notes", second, 1).await?;
-    world.caught_up(LIMIT).await?;
-    world.verdict().await?.kept(4)
 }
 
 /// One name in two folders: each has its own place, and a late id reaches both once.
