@@ -134,6 +134,11 @@ impl Lane {
         }
     }
 
+    /// Puts an attempt back to waiting that counts for nothing. Those behind it are still out.
+    pub(super) fn unsend_aside(&mut self, unit: (EventId, CallbackId)) {
+        self.turns(&unit, State::Waiting);
+    }
+
     /// Puts attempts whose frame was dropped back to waiting.
     pub(super) fn unsend_asides(&mut self) {
         for aside in self.aside.values_mut().filter(|a| a.state == State::Sent) {

@@ -615,6 +615,29 @@ fn a_dead_letter_is_tried_once_more_beside_the_order() {
     assert!(w.frames.is_empty());
 }
 
+/// A quick plugin has several attempts in hand, and finds the site down in one of them.
+#[test]
+fn an_attempt_that_awaits_the_site_brings_none_of_the_others_out_twice() {
+    let mut w = World::new(vec![spec(0, "f", "A", false)], &["A"; 35]);
+    for _ in 0..32 {
+        w.fine();
+    }
+    for _ in 0..3 {
+        w.fail(None, false);
+    }
+    for _ in 0..3 {
+        w.retry(0);
+    }
+    assert_eq!(w.frames.len(), 3, "sent ahead");
+    w.site = SiteHealth::Down;
+    w.fail(Some(Cause::Transient), false);
+    w.step(Input::SiteRead);
+    w.pass(Duration::from_secs(10));
+    while w.fine().is_some() {}
+    let runs = [133, 134, 135].map(|id| w.runs_of(id));
+    assert_eq!(runs, [3, 2, 2]);
+}
+
 #[test]
 fn a_dead_letter_before_the_end_of_its_event_is_not_run_twice_by_a_reload() {
     let specs = vec![spec(0, "f", "A", false), spec(1, "g", "A", true)];
