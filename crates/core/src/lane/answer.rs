@@ -202,7 +202,7 @@ impl Lane {
                     failure,
                 }));
                 if unit.aside {
-                    self.unsend_aside((unit.event, unit.callback.clone()));
+                    self.unsend_aside(&(unit.event, unit.callback.clone()));
                 }
                 None
             }

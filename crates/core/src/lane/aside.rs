@@ -135,8 +135,8 @@ impl Lane {
     }
 
     /// Puts an attempt back to waiting that counts for nothing. Those behind it are still out.
-    pub(super) fn unsend_aside(&mut self, unit: (EventId, CallbackId)) {
-        self.turns(&unit, State::Waiting);
+    pub(super) fn unsend_aside(&mut self, unit: &(EventId, CallbackId)) {
+        self.turns(unit, State::Waiting);
     }
 
     /// Puts attempts whose frame was dropped back to waiting.
