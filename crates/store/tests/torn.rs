@@ -101,6 +101,8 @@ fn failure() -> Failure {
         traceback: "Traceback".into(),
         locals: None,
         cause: None,
+        us: None,
+        log: Vec::new(),
     }
 }
 
