@@ -253,7 +253,9 @@ with open(path, 'wb') as out:
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             text => text.with_context(|| format!("cannot read {}", path.display()))?,
         };
-        parse_journal(&text)
+        // A reader may meet a line of which only the first page is there.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        parse_journal(text.get(..whole).unwrap_or_default())
     }
 
     /// Waits until everything the site shows, and is going to show, is on record in every
