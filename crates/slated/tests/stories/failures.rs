@@ -3,27 +3,20 @@
 use anyhow::{Context as _, Result, ensure};
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
-use crate::{LIMIT, Value, WANTED, World, begins, fate, happen, is, plugin, replace, shows, world};
+use crate::{
+    LIMIT, Value, WANTED, World, answers, begins, fate, happen, is, json_of, plugin, replace,
+    shows, world,
+};
 
 /// Runs `slated failures VERB …`, which succeeds, and returns its JSON.
 pub(crate) async fn failures(world: &World, arguments: &[&str]) -> Result<Value> {
-    let text = world
-        .ask("failures", &[arguments, &["--json"]].concat())
-        .await?;
-    serde_json::from_str(&text).with_context(|| format!("not JSON: {text}"))
+    json_of(world, "failures", arguments).await
 }
 
 /// Waits until so many dead letters are listed; returns the list.
 pub(crate) async fn letters(world: &World, wanted: usize) -> Result<Value> {
-    let end = tokio::time::Instant::now() + LIMIT;
-    loop {
-        let list = failures(world, &["list"]).await?;
-        if list["letters"] == wanted {
-            return Ok(list);
-        }
-        ensure!(tokio::time::Instant::now() < end, "{list}\n{}", world.log());
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let list = async || failures(world, &["list"]).await;
+    answers(world, list, |list| list["letters"] == wanted).await
 }
 
 /// The group of a plugin's dead letters.
@@ -185,11 +178,8 @@ async fn a_plugin_that_is_renamed_takes_its_dead_letters_along() -> Result<()> {
     let list = letters(&world, 1).await?;
     assert_eq!(group(&list, "second")?["events"][0], event);
     assert_eq!(failures(&world, &["retry", "all"]).await?["done"], 1);
-    let end = tokio::time::Instant::now() + LIMIT;
-    while unit(&world, event, "second").await?["attempt"] != 2 {
-        ensure!(tokio::time::Instant::now() < end, "{}", world.log());
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let again = async || unit(&world, event, "second").await;
+    answers(&world, again, |unit| unit["attempt"] == 2).await?;
     letters(&world, 1).await?;
     Ok(())
 }

@@ -31,7 +31,7 @@ mod wishes;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use slated_sim::{EventRow, Site};
@@ -142,6 +142,35 @@ pub(crate) async fn shows(
     }
 }
 
+/// Asks until the answer is the one wanted, and returns it.
+pub(crate) async fn answers(
+    world: &World,
+    ask: impl AsyncFn() -> Result<Value>,
+    fact: impl Fn(&Value) -> bool,
+) -> Result<Value> {
+    let end = tokio::time::Instant::now() + LIMIT;
+    loop {
+        let answer = ask().await?;
+        if fact(&answer) {
+            return Ok(answer);
+        }
+        ensure!(
+            tokio::time::Instant::now() < end,
+            "{answer}\n{}",
+            world.log()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Runs `slated COMMAND ARGUMENTS --json`, which succeeds, and returns its JSON.
+pub(crate) async fn json_of(world: &World, command: &str, arguments: &[&str]) -> Result<Value> {
+    let text = world
+        .ask(command, &[arguments, &["--json"]].concat())
+        .await?;
+    serde_json::from_str(&text).with_context(|| format!("not JSON: {text}"))
+}
+
 /// One plugin of a status. Under a `.conf` folders are called by their whole path.
 pub(crate) fn plugin<'a>(status: &'a Value, name: &str) -> &'a Value {
     let id = format!("plugins/{name}");
@@ -178,10 +207,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<()> {
 
 /// What became of an event in a plugin.
 pub(crate) async fn fate(world: &World, event: u64, plugin: &str) -> Result<Value> {
-    let text = world
-        .ask("events", &["show", &event.to_string(), "--json"])
-        .await?;
-    let shown: Value = serde_json::from_str(&text)?;
+    let shown = json_of(world, "events", &["show", &event.to_string()]).await?;
     let plugin = format!("plugins/{plugin}");
     let fates = shown["plugins"].as_array().context("plugins")?;
     let fate = fates.iter().find(|f| f["plugin"] == *plugin);

@@ -8,8 +8,8 @@ use slated_store::{Options, Sqlite, Store as _};
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
 use crate::{
-    LIMIT, SLATED, Value, WANTED, World, begins, begun, edit, fate, happen, is, loads, plugin,
-    runs, shows, world,
+    LIMIT, SLATED, Value, WANTED, World, begins, begun, edit, fate, happen, is, json_of, loads,
+    plugin, runs, shows, world,
 };
 
 fn callback() -> Callback {
@@ -20,10 +20,7 @@ fn callback() -> Callback {
 
 /// Runs `slated plugin VERB NAME …`, which succeeds, and returns its JSON.
 async fn verb(world: &World, arguments: &[&str]) -> Result<Value> {
-    let text = world
-        .ask("plugin", &[arguments, &["--json"]].concat())
-        .await?;
-    serde_json::from_str(&text).with_context(|| format!("not JSON: {text}"))
+    json_of(world, "plugin", arguments).await
 }
 
 /// Runs one that is refused with this exit code, in these words.

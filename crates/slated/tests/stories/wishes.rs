@@ -1,18 +1,16 @@
 //! What a person wishes of events: that a plugin does not get one, and that it goes back. And events
 //! that slated itself may have ended with.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
 use crate::{
-    LIMIT, Value, WANTED, World, begins, begun, fate, happen, is, plugin, says, shows, world,
+    Value, WANTED, World, answers, begins, begun, fate, happen, is, json_of, plugin, says, shows,
+    world,
 };
 
 async fn verb(world: &World, arguments: &[&str]) -> Result<Value> {
-    let text = world
-        .ask("plugin", &[arguments, &["--json"]].concat())
-        .await?;
-    serde_json::from_str(&text).with_context(|| format!("not JSON: {text}"))
+    json_of(world, "plugin", arguments).await
 }
 
 async fn refused(world: &World, arguments: &[&str], words: &str) -> Result<()> {
@@ -148,11 +146,9 @@ async fn an_event_that_slated_ends_with_is_suspect_and_then_counts_as_a_death() 
     world.kill9().await?;
     world.restart()?;
     says(&mut world, "slated ended", 1).await?;
-    let end = tokio::time::Instant::now() + LIMIT;
-    while fate(&world, event, "hangs").await?["units"][0]["outcome"] != "retry in place" {
-        ensure!(tokio::time::Instant::now() < end, "{}", world.log());
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let hangs = async || fate(&world, event, "hangs").await;
+    let in_place = |fate: &Value| fate["units"][0]["outcome"] == "retry in place";
+    answers(&world, hangs, in_place).await?;
     let calm = |s: &Value| is(s, "quick", "running");
     shows(&world, "the other is beyond suspicion", calm).await?;
     assert_eq!(fate(&world, event, "quick").await?["suspect"], Value::Null);
@@ -178,16 +174,10 @@ async fn an_event_is_shown_with_what_its_calls_logged_and_with_what_others_ask_f
     let event = happen(world.site());
     shows(&world, "it failed", |s| plugin(s, "talks")["letters"] == 1).await?;
     // That a row was passed without a call is on record within a second.
-    let end = tokio::time::Instant::now() + LIMIT;
-    let through = async || {
-        let other = fate(&world, event, "elsewhere").await?["fate"] == "no match";
-        let units = &fate(&world, event, "talks").await?["units"];
-        Ok::<_, anyhow::Error>(other && units[1]["outcome"] == "done")
-    };
-    while !through().await? {
-        ensure!(tokio::time::Instant::now() < end, "{}", world.log());
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let elsewhere = async || fate(&world, event, "elsewhere").await;
+    answers(&world, elsewhere, |fate| fate["fate"] == "no match").await?;
+    let talks = async || fate(&world, event, "talks").await;
+    answers(&world, talks, |fate| fate["units"][1]["outcome"] == "done").await?;
     let units = fate(&world, event, "talks").await?["units"].clone();
     assert_eq!(
         (&units[0]["outcome"], &units[0]["log"][0]),
