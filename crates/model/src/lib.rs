@@ -28,4 +28,4 @@ pub use ledger::{Anchor, Hole, LedgerChange, LedgerState};
 pub use matcher::{AttributeRule, Matcher};
 pub use outcome::{Cause, Discard, Failure, FailureKind, Outcome};
 pub use plugin::{CallbackId, ParseIdError, PluginId};
-pub use record::{Attempt, Change, HoldRow, LaneRow, OutcomeRow, WorkerRow};
+pub use record::{Attempt, Change, HoldRow, LaneRow, OutcomeRow, Void, Voided, WorkerRow};

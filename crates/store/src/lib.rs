@@ -10,8 +10,8 @@ mod event_id_file;
 mod sqlite;
 
 pub use api::{
-    Append, Appended, Epoch, Error, Keep, KeepLetters, LogEnd, Pruned, Recorded, Result, Snapshot,
-    Store,
+    Append, Appended, Beyond, Epoch, Error, Keep, KeepLetters, LogEnd, Print, Pruned, Recorded,
+    Result, Snapshot, Store,
 };
 pub use event_id_file::{EventIdFile, OldPlugin, Reason, Unusable};
 pub use slated_model::{Attempt, Change, HoldRow, LaneRow, OutcomeRow, WorkerRow};

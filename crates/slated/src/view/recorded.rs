@@ -292,6 +292,9 @@ fn why_discarded(reason: &Discard) -> String {
         Discard::Expired => {
             "it was a dead letter for as long as those are kept, or one of too many".into()
         }
+        Discard::Void => {
+            "void: the site was restored to before it, or has another event here".into()
+        }
         Discard::CallbackGone => "the plugin no longer registers this callback".into(),
         Discard::Logged { error } => format!("failed, and by configuration only logged: {error}"),
     }

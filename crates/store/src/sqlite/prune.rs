@@ -44,6 +44,9 @@ pub(super) fn prune(txn: &mut Txn<'_>, keep: &Keep) -> Result<Pruned, Stop> {
     ))?;
     run(&format!("DELETE FROM outcome WHERE {outcomes}"))?;
     let events = run(&format!("DELETE FROM event WHERE {FREE}"))?;
+    // Nobody needs a void row; the newest of all is above `through`.
+    run("DELETE FROM void_outcome WHERE offset <= ?1")?;
+    run("DELETE FROM void WHERE offset <= ?1")?;
     meta::put(txn.conn, meta::LOG_START, &through.to_string())?;
     Ok(Pruned {
         events: events as u64,

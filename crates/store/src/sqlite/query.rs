@@ -13,10 +13,10 @@ use slated_model::{
 };
 
 use super::fault::Stop;
-use super::log::{EventRow, LedgerHead, hole_sum};
+use super::log::{EventRow, FIRST_OFFSET, LAST_OFFSET, LedgerHead, hole_sum};
 use super::meta;
 use super::record::{DEAD_LETTER, DISCARDED, DONE, LaneColumns, cursor_sum};
-use crate::{Epoch, LogEnd, Snapshot};
+use crate::{Epoch, LogEnd, Print, Snapshot};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -51,6 +51,7 @@ pub(super) fn rows(conn: &Connection, after: Offset, limit: usize) -> Result<Vec
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     events(
         conn,
+        "event",
         "WHERE offset > ?1 ORDER BY offset LIMIT ?2",
         (after, limit),
     )
@@ -61,7 +62,7 @@ pub(super) fn event(conn: &Connection, id: EventId) -> Result<Option<Row>> {
     let Ok(id) = i64::try_from(id.0) else {
         return Ok(None);
     };
-    Ok(events(conn, "WHERE id = ?1", [id])?.pop())
+    Ok(events(conn, "event", "WHERE id = ?1", [id])?.pop())
 }
 
 /// Reads the row with the highest id up to an offset.
@@ -71,7 +72,7 @@ pub(super) fn highest(conn: &Connection, through: Offset) -> Result<Option<Row>>
     // end, meets the row after about as many steps as rows stand behind `through`.
     let which = "WHERE offset =
         (SELECT offset FROM event WHERE +offset <= ?1 ORDER BY id DESC LIMIT 1)";
-    Ok(events(conn, which, [through])?.pop())
+    Ok(events(conn, "event", which, [through])?.pop())
 }
 
 /// Reads what became of one event.
@@ -126,6 +127,34 @@ pub(super) fn dead_letters(conn: &Connection, limit: usize) -> Result<Vec<Outcom
     outcomes(conn, which, [limit])
 }
 
+/// Reads what was on record of a void row.
+pub(super) fn void_outcomes(conn: &Connection, offset: i64) -> Result<Vec<OutcomeRow>> {
+    let which = "WHERE o.offset = ?1 ORDER BY o.seq";
+    outcomes_of(conn, "void_outcome", which, [offset])
+}
+
+/// Reads void rows in order.
+pub(super) fn void_rows(conn: &Connection, after: i64, limit: usize) -> Result<Vec<Row>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let which = "WHERE offset > ?1 ORDER BY offset LIMIT ?2";
+    events(conn, "void", which, (after, limit))
+}
+
+/// Reads what rows are known by, in order of ids.
+pub(super) fn prints(conn: &Connection, from: EventId, limit: usize) -> Result<Vec<Print>> {
+    let Ok(from) = i64::try_from(from.0) else {
+        return Ok(Vec::new());
+    };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let which = "WHERE id >= ?1 ORDER BY id LIMIT ?2";
+    let rows = events(conn, "event", which, (from, limit))?;
+    let print = |row: Row| {
+        let readable = row.event.is_readable();
+        (row.event.id, readable.then(|| row.event.fingerprint()))
+    };
+    Ok(rows.into_iter().map(print).collect())
+}
+
 /// Runs a query and makes something of each row.
 fn all<T, P: rusqlite::Params>(
     conn: &Connection,
@@ -176,15 +205,18 @@ fn checked(stored: i64, sum: i64, of: impl Fn() -> String) -> Result<()> {
 
 /// Reads the extent of the log.
 pub(super) fn log_end(conn: &Connection) -> Result<LogEnd> {
-    let (first, last): (Option<i64>, Option<i64>) = conn
-        .prepare_cached("SELECT (SELECT min(offset) FROM event), (SELECT max(offset) FROM event)")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let first: Option<i64> = conn
+        .prepare_cached(FIRST_OFFSET)?
+        .query_row([], |row| row.get(0))?;
+    let last: i64 = conn
+        .prepare_cached(LAST_OFFSET)?
+        .query_row([], |row| row.get(0))?;
     let pruned = meta::get(conn, meta::LOG_START)?;
     let pruned = pruned.map(|text| meta::number(meta::LOG_START, &text));
     let first = first.map_or(0, |first| first.unsigned_abs().saturating_sub(1));
     Ok(LogEnd {
         start: Offset(pruned.transpose()?.unwrap_or(first)),
-        end: Offset(last.unwrap_or(0).unsigned_abs()),
+        end: Offset(last.unsigned_abs()),
     })
 }
 
@@ -315,10 +347,16 @@ fn callback(row: &Sql<'_>, at: usize, of: impl Fn() -> String) -> Result<Callbac
     Ok(CallbackId::new(name, small(row, at + 1, &of)?))
 }
 
-fn events<P: rusqlite::Params>(conn: &Connection, which: &str, params: P) -> Result<Vec<Row>> {
+/// Reads rows of `event`, or of `void`, which has the same columns.
+pub(super) fn events<P: rusqlite::Params>(
+    conn: &Connection,
+    table: &str,
+    which: &str,
+    params: P,
+) -> Result<Vec<Row>> {
     let sql = format!(
         "SELECT offset, id, late, event_type, attribute_name, created_at, body, unreadable, crc
-         FROM event {which}"
+         FROM {table} {which}"
     );
     all(conn, &sql, params, |row| {
         let offset: i64 = column(row, 0, || "an event".into())?;
@@ -370,10 +408,20 @@ fn outcomes<P: rusqlite::Params>(
     which: &str,
     params: P,
 ) -> Result<Vec<OutcomeRow>> {
+    outcomes_of(conn, "outcome", which, params)
+}
+
+/// Reads outcomes of `outcome`, or of `void_outcome`, which has the same columns.
+fn outcomes_of<P: rusqlite::Params>(
+    conn: &Connection,
+    table: &str,
+    which: &str,
+    params: P,
+) -> Result<Vec<OutcomeRow>> {
     let sql = format!(
         "SELECT o.seq, p.folder, p.stem, c.name, c.k, o.event, o.attempt, o.kind, o.us, o.detail,
              o.at_ms
-         FROM outcome o LEFT JOIN plugin p ON p.key = o.plugin
+         FROM {table} o LEFT JOIN plugin p ON p.key = o.plugin
              LEFT JOIN callback c ON c.key = o.callback {which}"
     );
     all(conn, &sql, params, |row| {

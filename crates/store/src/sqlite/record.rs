@@ -14,7 +14,7 @@ use slated_model::{
 use super::crc::Crc;
 use super::fault::Stop;
 use super::writer::Txn;
-use super::{int, meta, unfit};
+use super::{int, meta, unfit, void};
 use crate::Recorded;
 
 /// Writes changes. Lanes come first and cursors next: nobody sees the order within a
@@ -53,6 +53,14 @@ pub(super) fn record(txn: &mut Txn<'_>, changes: &[Change]) -> Result<Recorded, 
             Change::Began(beginning) => {
                 let text = json("beginning", beginning)?;
                 meta::put(txn.conn, meta::BEGINNING, &text)?;
+                continue;
+            }
+            Change::Void(voiding) => {
+                void::void(txn, voiding)?;
+                continue;
+            }
+            Change::SiteMoved(url) => {
+                meta::put(txn.conn, meta::SITE, url)?;
                 continue;
             }
             Change::Outcome(row) => (&row.plugin, &row.callback, row.event, outcome(txn, row)?),

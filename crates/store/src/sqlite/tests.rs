@@ -179,6 +179,7 @@ async fn the_write_ahead_log_is_carried_over_as_it_grows() {
 const LATER: &[&str] = &[
     schema::MIGRATIONS[0],
     schema::MIGRATIONS[1],
+    schema::MIGRATIONS[2],
     "ALTER TABLE worker ADD COLUMN host TEXT; CREATE TABLE later (x INTEGER) STRICT",
 ];
 
@@ -200,14 +201,14 @@ async fn old_state() -> TempDir {
 #[tokio::test]
 async fn a_copy_is_made_before_the_format_changes() {
     let folder = old_state().await;
-    let copy = folder.path().join("state.db.v2.bak");
+    let copy = folder.path().join("state.db.v3.bak");
     let options = Options {
         version: "0.9.1".into(),
     };
     let store = Sqlite::open_with(folder.path(), &options, LATER).unwrap();
     let wanted = Migrated {
-        from: 2,
-        to: 3,
+        from: 3,
+        to: 4,
         copy: copy.clone(),
     };
     assert_eq!(store.migrated(), Some(&wanted));
@@ -225,8 +226,8 @@ async fn a_copy_is_made_before_the_format_changes() {
     ] {
         match end {
             Err(Error::Newer {
-                found: 3,
-                known: 2,
+                found: 4,
+                known: 3,
                 version,
                 ..
             }) => assert_eq!(version, "0.9.1"),
@@ -244,12 +245,13 @@ async fn a_change_of_format_that_fails_leaves_the_old_one() {
     let broken = &[
         LATER[0],
         LATER[1],
+        LATER[2],
         "CREATE TABLE later (x); SELECT no_such_function()",
     ];
     let end = Sqlite::open_with(folder.path(), &Options::default(), broken);
     assert!(end.is_err());
-    assert!(folder.path().join("state.db.v2.bak").exists());
-    assert!(!folder.path().join("state.db.v2.bak.half").exists());
+    assert!(folder.path().join("state.db.v3.bak").exists());
+    assert!(!folder.path().join("state.db.v3.bak.half").exists());
     let store = open(folder.path());
     assert_eq!(ids(&store).await, [7]);
 }
@@ -260,7 +262,7 @@ async fn a_listing_says_that_a_state_is_older_than_it_reads() {
     let conn = connect::immutable(folder.path()).unwrap();
     match connect::readable(&conn, folder.path(), LATER.len()) {
         Err(Error::Older {
-            found: 2, known: 3, ..
+            found: 3, known: 4, ..
         }) => {}
         other => panic!("{other:?}"),
     }
@@ -289,14 +291,13 @@ async fn the_durable_settings_are_on() {
         .await
         .unwrap();
     let id = i64::from(schema::APPLICATION_ID);
-    assert_eq!(settings, ("wal".to_owned(), 2, id, 2));
+    assert_eq!(settings, ("wal".to_owned(), 2, id, 3));
 }
 
 #[tokio::test]
 async fn a_state_of_the_first_format_goes_on_and_finds_its_dead_letters() {
     let folder = tempfile::tempdir().unwrap();
-    let first = &schema::MIGRATIONS[..1];
-    let store = Sqlite::open_with(folder.path(), &Options::default(), first).unwrap();
+    let store = open(folder.path());
     store.append(append([7, 8])).await.unwrap();
     let row = |event, outcome| OutcomeRow {
         plugin: PluginId::new("/p", "a"),
@@ -321,8 +322,14 @@ async fn a_state_of_the_first_format_goes_on_and_finds_its_dead_letters() {
     let changes = rows.iter().cloned().map(Change::Outcome).collect();
     store.record(changes).await.unwrap();
     drop(store);
+    // What this slated writes, without what later formats have.
+    let conn = rusqlite::Connection::open(folder.path().join("state.db")).unwrap();
+    let older = "DROP INDEX outcome_dead; DROP TABLE void; DROP TABLE void_outcome;
+                 PRAGMA user_version = 1";
+    conn.execute_batch(older).unwrap();
+    drop(conn);
     let store = open(folder.path());
-    assert_eq!(store.migrated().map(|m| (m.from, m.to)), Some((1, 2)));
+    assert_eq!(store.migrated().map(|m| (m.from, m.to)), Some((1, 3)));
     assert_eq!(store.dead_letters(9).await.unwrap(), rows[..1]);
     // No walk over all outcomes leads to them.
     let plan = store

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::BoxFuture;
 use slated_model::{
     Attempt, Beginning, CallbackId, Change, Discard, Event, EventId, LaneRow, LedgerChange,
-    LedgerState, Offset, Outcome, OutcomeRow, PluginId, Row, WorkerRow,
+    LedgerState, Offset, Outcome, OutcomeRow, PluginId, Row, Void, Voided, WorkerRow,
 };
 use slated_store::conformance::Place;
 use slated_store::{
-    Append, Appended, Epoch, Error, Keep, KeepLetters, LogEnd, Pruned, Recorded, Result, Snapshot,
-    Store,
+    Append, Appended, Beyond, Epoch, Error, Keep, KeepLetters, LogEnd, Print, Pruned, Recorded,
+    Result, Snapshot, Store,
 };
 
 /// What may be wrong with a store.
@@ -57,6 +57,14 @@ pub(crate) enum Flaw {
     AllAreDead,
     NeedForgotten,
     LetterForgotten,
+    VoidStays,
+    VoidFreesOffset,
+    VoidOutcomeBlocks,
+    VoidAttemptStays,
+    VoidTakesOneMore,
+    VoidKeepsHoles,
+    VoidLettersStay,
+    MoveForgotten,
 }
 
 impl Flaw {
@@ -99,6 +107,14 @@ impl Flaw {
         Self::AllAreDead,
         Self::NeedForgotten,
         Self::LetterForgotten,
+        Self::VoidStays,
+        Self::VoidFreesOffset,
+        Self::VoidOutcomeBlocks,
+        Self::VoidAttemptStays,
+        Self::VoidTakesOneMore,
+        Self::VoidKeepsHoles,
+        Self::VoidLettersStay,
+        Self::MoveForgotten,
     ];
 }
 
@@ -117,6 +133,7 @@ struct State {
     outcomes: Vec<OutcomeRow>,
     attempts: BTreeMap<Unit, Attempt>,
     workers: BTreeMap<u32, WorkerRow>,
+    voided: Vec<Voided>,
 }
 
 /// Where a state in memory lives.
@@ -208,7 +225,12 @@ impl Opened {
             event = Event::parse(&format!("{{\"id\":{}}}", event.id)).unwrap_or(event);
         }
         state.log.push(Row {
-            offset: end(state).next(),
+            offset: if self.has(Flaw::VoidFreesOffset) {
+                let last = state.log.last().map(|row| row.offset);
+                last.unwrap_or_default().next()
+            } else {
+                end(state).next()
+            },
             late: late && !self.has(Flaw::LateForgotten),
             event,
         });
@@ -273,6 +295,12 @@ impl Opened {
                         state.beginning = Some(beginning);
                     }
                 }
+                Change::Void(void) => self.void(state, void),
+                Change::SiteMoved(url) => {
+                    if !self.has(Flaw::MoveForgotten) {
+                        state.site = Some(url);
+                    }
+                }
                 Change::Outcome(row) => self.finish(state, row, &mut recorded),
                 Change::Attempt(row) => {
                     let finished = state.outcomes.iter().any(|old| {
@@ -319,6 +347,61 @@ impl Opened {
             recorded.already.clear();
         }
         Ok(recorded)
+    }
+
+    fn void(&self, state: &mut State, void: Void) {
+        let reason = Outcome::Discarded {
+            reason: Discard::Void,
+        };
+        let one_more = u64::from(self.has(Flaw::VoidTakesOneMore));
+        let goes = |id: EventId| id.0 + one_more > void.above.0;
+        let (rows, log) = std::mem::take(&mut state.log)
+            .into_iter()
+            .partition::<Vec<_>, _>(|row| goes(row.event.id));
+        state.log = log;
+        for row in rows {
+            let of = |event| event == row.event.id;
+            let ended = state.outcomes.iter().filter(|o| of(o.event)).cloned();
+            let mut outcomes: Vec<_> = ended.collect();
+            for outcome in &mut outcomes {
+                let letter = matches!(outcome.outcome, Outcome::DeadLetter { .. });
+                if letter && !self.has(Flaw::VoidLettersStay) {
+                    outcome.outcome = reason.clone();
+                }
+            }
+            let open = state.attempts.values().filter(|a| of(a.event));
+            outcomes.extend(open.map(|a| OutcomeRow {
+                plugin: a.plugin.clone(),
+                callback: a.callback.clone(),
+                event: a.event,
+                attempt: a.failed,
+                outcome: reason.clone(),
+                at_ms: a.at_ms,
+            }));
+            if self.has(Flaw::VoidStays) {
+                state.log.push(row.clone());
+                state.log.sort_by_key(|row| row.offset);
+            }
+            state.voided.push(Voided {
+                row,
+                at_ms: void.at_ms,
+                outcomes,
+            });
+        }
+        if !self.has(Flaw::VoidOutcomeBlocks) {
+            state.outcomes.retain(|o| !goes(o.event));
+        }
+        if !self.has(Flaw::VoidAttemptStays) {
+            state.attempts.retain(|(event, ..), _| !goes(*event));
+        }
+        let mut ledger = void.ledger;
+        ledger.holes.sort_by_key(|hole| hole.lo);
+        if self.has(Flaw::VoidKeepsHoles)
+            && let Some(old) = &state.ledger
+        {
+            ledger.holes.clone_from(&old.holes);
+        }
+        state.ledger = Some(ledger);
     }
 
     fn dead_letter(&self, state: &State, unit: &Unit) -> Option<usize> {
@@ -421,6 +504,7 @@ impl Opened {
             .collect();
         state.log.retain(|row| !gone.contains(&row.event.id));
         state.outcomes.retain(|row| !gone.contains(&row.event));
+        state.voided.retain(|void| void.row.offset > through);
         state.start = through;
         Pruned {
             events: gone.len() as u64,
@@ -452,7 +536,9 @@ impl Opened {
 }
 
 fn end(state: &State) -> Offset {
-    state.log.last().map(|row| row.offset).unwrap_or_default()
+    let void = state.voided.iter().map(|void| &void.row);
+    let rows = state.log.iter().chain(void);
+    rows.map(|row| row.offset).max().unwrap_or_default()
 }
 
 impl Store for Opened {
@@ -603,6 +689,62 @@ impl Store for Opened {
                     || self.has(Flaw::DeadLettersOfAll)
             };
             Ok(outcomes.into_iter().filter(dead).take(limit).collect())
+        })
+    }
+
+    fn prints(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Print>>> {
+        Box::pin(async move {
+            let state = self.read();
+            let rows = state.log.iter().filter(|row| row.event.id >= from);
+            let mut prints: Vec<Print> = rows
+                .map(|row| {
+                    let readable = row.event.is_readable();
+                    (row.event.id, readable.then(|| row.event.fingerprint()))
+                })
+                .collect();
+            prints.sort_by_key(|print| print.0);
+            prints.truncate(limit);
+            Ok(prints)
+        })
+    }
+
+    fn beyond(&self, above: EventId) -> BoxFuture<'_, Result<Beyond>> {
+        Box::pin(async move {
+            let state = self.read();
+            let rows = state.log.iter().map(|row| row.event.id);
+            let rows: BTreeSet<_> = rows.filter(|id| *id > above).collect();
+            let ended = || state.outcomes.iter().filter(|o| rows.contains(&o.event));
+            let mut done = BTreeMap::<PluginId, BTreeSet<EventId>>::new();
+            for outcome in ended().filter(|o| matches!(o.outcome, Outcome::Done { .. })) {
+                let of = done.entry(outcome.plugin.clone()).or_default();
+                of.insert(outcome.event);
+            }
+            let letters = ended().filter(|o| matches!(o.outcome, Outcome::DeadLetter { .. }));
+            let attempts = state.attempts.values();
+            let attempts = attempts.filter(|a| rows.contains(&a.event));
+            Ok(Beyond {
+                rows: rows.len() as u64,
+                done: done
+                    .into_iter()
+                    .map(|(p, ids)| (p, ids.len() as u64))
+                    .collect(),
+                dead_letters: letters.count() as u64,
+                attempts: attempts.count() as u64,
+            })
+        })
+    }
+
+    fn voided(&self, id: EventId) -> BoxFuture<'_, Result<Vec<Voided>>> {
+        Box::pin(async move {
+            let state = self.read();
+            let mut voided = state
+                .voided
+                .iter()
+                .filter(|void| void.row.event.id == id)
+                .cloned()
+                .collect::<Vec<_>>();
+            voided.sort_by_key(|void| void.row.offset);
+            Ok(voided)
         })
     }
 }
