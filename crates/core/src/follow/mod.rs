@@ -21,10 +21,11 @@
 //! lanes and their floors.
 //!
 //! * [`Request`], [`Disorder`]: what is asked, and an answer that contradicts it
-//! * [`AnchorLost`]: the site is not the one that was followed
+//! * [`AnchorLost`]: the site is not the one that was followed; [`decide`]: how a person goes on
 //! * [`Status`]: what an operator sees
 
 mod anchors;
+pub mod decide;
 mod first;
 mod ladder;
 mod ledger;
@@ -61,13 +62,20 @@ pub struct Pace {
     pub lookback: u64,
 }
 
-impl Default for Pace {
-    fn default() -> Self {
+impl Pace {
+    /// Returns the pace that suits most sites.
+    pub const fn usual() -> Self {
         Self {
             page: 500,
             tick: Duration::from_secs(2),
             lookback: 5000,
         }
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self::usual()
     }
 }
 

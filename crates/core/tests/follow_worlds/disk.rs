@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use slated_core::follow::Look;
+use slated_core::follow::decide::{Change, Print};
 use slated_model::{Anchor, EventId, Hole, LedgerState};
 
-use crate::site::life;
+use crate::site::{UNREADABLE, life, print};
 
 /// An appended event: id, whether it was late, and the history of the site it is from.
 pub(crate) type Logged = (u64, bool, u32);
@@ -85,6 +86,43 @@ impl Disk {
         if !self.exists {
             (self.exists, self.born, self.first_high) = (true, now, self.high);
         }
+        self.balance();
+    }
+    /// Returns what the log's rows are known by, in order of ids.
+    pub(crate) fn prints(&self, from: u64, limit: usize) -> Vec<Print> {
+        let mut rows: Vec<_> = self.log.iter().filter(|row| row.0 >= from).collect();
+        rows.sort_unstable_by_key(|row| row.0);
+        // A row that cannot be read is of no history.
+        let print = |row: &&Logged| {
+            let known = (row.2 != UNREADABLE).then(|| print(row.2));
+            (EventId(row.0), known)
+        };
+        rows.iter().take(limit).map(print).collect()
+    }
+    /// Makes rows void, and puts another ledger in place.
+    pub(crate) fn void(&mut self, change: Change) {
+        self.log.retain(|row| row.0 <= change.above.0);
+        self.at.retain(|id, _| *id <= change.above.0);
+        let LedgerState {
+            high,
+            anchors,
+            holes,
+            audited,
+        } = change.ledger;
+        (self.high, self.anchors, self.audited) = (high.0, anchors, audited);
+        (self.holes, self.missing) = (BTreeMap::new(), 0);
+        for hole in holes {
+            self.put(hole);
+        }
+        for (id, ..) in &self.log {
+            let below = self.holes.range(..=id).next_back();
+            assert!(
+                below.is_none_or(|(_, h)| h.hi.0 < *id),
+                "{id} is in the log and a hole"
+            );
+        }
+        // What counts as handled elsewhere is before the start from now on.
+        self.sum = None;
         self.balance();
     }
     /// Returns what the log holds of the ids whose time is in `when`, as delays.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use slated_core::Mono;
 use slated_core::follow::Request;
-use slated_model::{Body, Event, EventId, Head};
+use slated_model::{Body, Event, EventId, Fingerprint, Head};
 
 /// Why a request came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,13 +208,21 @@ impl World {
     }
 }
 
-/// Returns the history of the site that a row is from; 0 for one that cannot be read.
+/// The history of a row that cannot be read.
+pub(crate) const UNREADABLE: u32 = u32::MAX;
+
+/// Returns the history of the site that a row is from.
 pub(crate) fn life(event: &Event) -> u32 {
-    event
-        .head
-        .created_at
-        .as_ref()
-        .map_or(0, |t| t.parse().unwrap())
+    let made = event.head.created_at.as_ref();
+    made.map_or(UNREADABLE, |t| t.parse().unwrap())
+}
+
+/// Returns what a row of a history is known by.
+pub(crate) fn print(life: u32) -> Fingerprint {
+    Fingerprint {
+        created_at: Some(life.to_string()),
+        event_type: None,
+    }
 }
 
 pub(crate) fn uniform(rng: &mut fastrand::Rng, from: f64, to: f64) -> f64 {
