@@ -63,6 +63,9 @@ pub enum Input {
     /// A person chose where the lane goes on: any hold ends, and rows up to this offset that it has
     /// not passed are skipped. Ignored while the worker has a frame in hand.
     GoOnAfter(Offset),
+    /// The site became another one: rows above this event, of those that the log has now, are void.
+    /// To be put on record with [`Change::Void`].
+    Void(EventId),
     /// What only this process knows (the cursor past what matched nothing, the back-off that went
     /// by) is put on record.
     WriteDown,

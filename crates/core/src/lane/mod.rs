@@ -10,6 +10,7 @@
 //! * `trial`: a unit that failed before
 //! * `aside`: attempts beside the lane's order
 //! * `resume`: how it goes on after a hold
+//! * `void`: what it forgets when the site became another one
 //! * `line`: what lanes wait for in each other; `slot`: the limit of calls; `among`: a step with the
 //!   others in sight
 //!
@@ -32,6 +33,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod void;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -53,6 +55,7 @@ use line::HeldUp;
 use send::{Flight, Pace};
 use slot::Slot;
 use trial::Trial;
+pub use void::void_row;
 use work::{Finished, Work};
 
 /// A cursor move alone is written after this long: what matched nothing need not be durable at once.
@@ -257,6 +260,7 @@ impl Lane {
             Input::Retried(attempt) => self.retried(at, attempt, &mut out),
             Input::Resume => self.resume(at, &mut out),
             Input::GoOnAfter(to) => self.go_on_after(at, to, &mut out),
+            Input::Void(above) => self.void(above, &mut out),
             Input::WriteDown => self.write_down(at, &mut out),
             Input::Close => {
                 self.retire(at);

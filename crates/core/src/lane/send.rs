@@ -17,6 +17,8 @@ pub(super) struct Flight {
     pub(super) offset: Offset,
     /// An attempt beside the order, of one callback.
     pub(super) aside: bool,
+    /// Its row is void: what becomes of it counts for nobody.
+    pub(super) void: bool,
     /// Callbacks without an answer, in order: the first is to blame for a death.
     pub(super) open: VecDeque<(u32, CallbackId)>,
     /// Microseconds of its callbacks so far.
@@ -207,6 +209,7 @@ impl Lane {
             event: row.event.id,
             offset: row.offset,
             aside,
+            void: false,
             open,
             us: 0,
             ticket: None,

@@ -5,6 +5,7 @@ mod line;
 mod resume;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod void;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
