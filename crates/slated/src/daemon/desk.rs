@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
+use slated_core::follow::decide::Choice;
 use slated_model::{EventId, Offset};
 use slated_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::decide::Decision;
 use super::intake::IntakeStatus;
 use super::message::{Act, LetterWish, Message, Question, Reply, Roll};
 use crate::view::refusal::Kind;
 use crate::view::{
-    self, Begin, EventLine, EventView, FailuresView, FateView, LetterView, LogView, Pick,
-    PluginDetail, Refusal, SiteView, StatusView, WishView,
+    self, Begin, DecisionView, EventLine, EventView, FailuresView, FateView, LetterView, LogView,
+    Pick, PluginDetail, Refusal, SiteView, StatusView, WishView,
 };
 
 /// Answers questions. Clones ask the same daemon.
@@ -22,6 +24,7 @@ pub(crate) struct Desk {
     store: Arc<dyn Store>,
     intake: watch::Receiver<IntakeStatus>,
     messages: mpsc::Sender<Message>,
+    decide: mpsc::Sender<Decision>,
 }
 
 impl Desk {
@@ -30,12 +33,14 @@ impl Desk {
         store: Arc<dyn Store>,
         intake: watch::Receiver<IntakeStatus>,
         messages: mpsc::Sender<Message>,
+        decide: mpsc::Sender<Decision>,
     ) -> Self {
         Self {
             url,
             store,
             intake,
             messages,
+            decide,
         }
     }
 
@@ -116,6 +121,30 @@ impl Desk {
         self.messages.send(question).await.unwrap_or_default();
         let detail = answer.await.unwrap_or_else(|_| Err(Refusal::ending()))?;
         Ok(detail.with_outcomes(&*self.store).await?)
+    }
+
+    /// Looks what a choice about a site that became another one comes to, or makes it.
+    pub(crate) async fn decide(
+        &self,
+        choice: Choice,
+        for_good: bool,
+    ) -> Result<DecisionView, Refusal> {
+        if self.intake.borrow().follow.lost.is_none() {
+            let error = "the site is the one that was followed: there is nothing to decide";
+            return Err(Refusal::new(Kind::Impossible, error));
+        }
+        let (reply, answer) = oneshot::channel();
+        let decision = Decision {
+            choice,
+            for_good,
+            reply,
+        };
+        let busy = || {
+            let error = "somebody decides at this moment";
+            Refusal::new(Kind::Impossible, error).hint("`slated status` shows what came of it")
+        };
+        self.decide.try_send(decision).map_err(|_| busy())?;
+        answer.await.unwrap_or_else(|_| Err(Refusal::ending()))
     }
 
     /// Returns what waits for a person.

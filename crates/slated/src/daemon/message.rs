@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use slated_core::Mono;
 use slated_core::resume::From;
-use slated_model::{EventId, Offset, OutcomeRow, PluginId, Row};
+use slated_model::{EventId, Offset, OutcomeRow, PluginId, Row, Void};
 use slated_store::{LogEnd, Recorded};
 use tokio::sync::oneshot;
 
@@ -31,6 +31,8 @@ pub(crate) enum Message {
     Rows {
         after: Offset,
         rows: Result<Vec<Row>, slated_store::Error>,
+        /// The offset up to which they are complete.
+        through: Offset,
     },
     /// A row that a lane asked for.
     Recalled {
@@ -55,6 +57,11 @@ pub(crate) enum Question {
     /// Which rows must stay: those after the offset, and the plugin that needs them. Until
     /// [`Message::Pruned`] nothing begins before it.
     Needed(oneshot::Sender<Option<(Offset, PluginId)>>),
+    /// Rows are void, as a person decided; answered when that is on record.
+    Void {
+        void: Void,
+        reply: oneshot::Sender<()>,
+    },
     /// Everything about one plugin; its outcomes are left to the store.
     Plugin { name: String, reply: Reply },
     /// Something is to be done to one plugin; the answer shows what became of it.

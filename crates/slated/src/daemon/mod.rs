@@ -12,6 +12,7 @@
 
 pub(crate) mod begin;
 mod checks;
+mod decide;
 pub(crate) mod desk;
 mod dispatch;
 mod folders;
@@ -122,7 +123,14 @@ impl Daemon {
         let (messages, inbox) = mpsc::channel(MESSAGES);
         let (report, reports) = mpsc::channel(REPORTS);
         let (intake_status, intake_seen) = watch::channel(IntakeStatus::default());
-        let desk = Desk::new(url.clone(), store.clone(), intake_seen, messages.clone());
+        let (decide, decisions) = mpsc::channel(1);
+        let desk = Desk::new(
+            url.clone(),
+            store.clone(),
+            intake_seen,
+            messages.clone(),
+            decide,
+        );
         let mut tasks = JoinSet::new();
 
         let control = control::bind(&folder, group)?;
@@ -158,6 +166,7 @@ impl Daemon {
             pace,
             backoff: Backoff::default(),
             trouble: None,
+            decisions,
         };
         let intake = intake.run(stop.clone());
         tasks.spawn(async move { Ok(intake.await?) });

@@ -9,6 +9,7 @@
 
 mod begin;
 mod check;
+mod decision;
 mod detail;
 mod failures;
 mod recorded;
@@ -21,6 +22,7 @@ use slated_model::{Attempt, CallbackId, EventId, Matcher, PluginId};
 
 pub(crate) use begin::Begin;
 pub(crate) use check::{CheckView, IdleView, StartView, StateView};
+pub(crate) use decision::DecisionView;
 pub(crate) use detail::{PluginDetail, recorded as plugin};
 pub(crate) use failures::{
     FailuresView, GroupView, LetterView, Pick, Which, WishView, failures, letters_are,
@@ -274,6 +276,10 @@ pub(crate) struct EventView {
     pub(crate) line: EventLine,
     /// The row; a string if it cannot be read.
     pub(crate) event: serde_json::Value,
+    /// Since when it is void, if it is: the site was restored to before it, and nothing stands under
+    /// its id now.
+    #[serde(default)]
+    pub(crate) void_at_ms: Option<i64>,
     pub(crate) plugins: Vec<FateView>,
 }
 

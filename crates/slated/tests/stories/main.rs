@@ -13,6 +13,7 @@ mod order;
 mod plugins;
 mod refusals;
 mod reload;
+mod restores;
 mod resume;
 mod retention;
 mod service;

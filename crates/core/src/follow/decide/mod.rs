@@ -64,7 +64,7 @@ pub struct Finding {
     /// The lowest id found with another row than the one that was seen.
     pub differs: Option<EventId>,
     /// Known rows that the site shows as they were, ascending, up to `agree`.
-    anchors: Vec<Anchor>,
+    pub anchors: Vec<Anchor>,
 }
 
 /// What a choice changes: rows above `above` are void, and `ledger` takes the place of the old one.

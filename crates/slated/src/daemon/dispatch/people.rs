@@ -54,6 +54,7 @@ impl Dispatcher {
                 );
                 reply.send(needed).unwrap_or_default();
             }
+            Question::Void { void, reply } => self.void(void, reply),
             Question::Letters {
                 letters,
                 wish,
