@@ -154,10 +154,7 @@ impl Display for DecisionView {
         }
         for HandledView { plugin, events: n } in &self.handled {
             let had = events(*n);
-            write!(
-                f,
-                "\n  {plugin} had handled {had} of those that {will} void"
-            )?;
+            write!(f, "\n  {plugin} had handled {had} of what {will} void")?;
         }
         Ok(())
     }
