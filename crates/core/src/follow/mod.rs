@@ -30,6 +30,7 @@ mod first;
 mod ladder;
 mod ledger;
 mod request;
+mod settle;
 mod status;
 
 use std::time::Duration;
@@ -43,6 +44,7 @@ use self::ladder::Rung;
 use self::ledger::{Budget, Ledger};
 pub use self::request::{Disorder, Request};
 use self::request::{Page, Span};
+use self::settle::Settle;
 pub use self::status::{Extent, Status};
 use crate::Mono;
 
@@ -60,6 +62,8 @@ pub struct Pace {
     pub tick: Duration,
     /// How many ids below a start may be in flight then.
     pub lookback: u64,
+    /// How long rows above a fresh hole wait for it to fill.
+    pub settle: Duration,
 }
 
 impl Pace {
@@ -69,6 +73,7 @@ impl Pace {
             page: 500,
             tick: Duration::from_secs(2),
             lookback: 5000,
+            settle: Duration::ZERO,
         }
     }
 }
@@ -106,7 +111,7 @@ pub struct Follower {
     /// The first read, until it is in.
     first: Option<First>,
     high: EventId,
-    /// The site's newest id at the first read; it may be far above `high`.
+    /// The newest id the site has shown; it may be above `high`.
     newest: EventId,
     anchors: Vec<Anchor>,
     ledger: Ledger,
@@ -126,6 +131,7 @@ pub struct Follower {
     alone: bool,
     ages_saved: Mono,
     caught_up: bool,
+    settle: Settle,
     late: u64,
     audit_hits: u64,
 }
@@ -172,6 +178,7 @@ impl Follower {
             alone: false,
             ages_saved: now,
             caught_up: false,
+            settle: Settle::default(),
             late: 0,
             audit_hits: 0,
         }
@@ -360,8 +367,19 @@ impl Follower {
         let Seen { page, spans } = seen;
         let top = page.rows.last().map(|r| r.id).filter(|_| page.full);
         let mut events = Vec::new();
+        let settles = !page.full && !self.pace.settle.is_zero();
+        if let Some(newest) = page.rows.last().map(|row| row.id) {
+            self.newest = self.newest.max(newest);
+            if settles && newest > self.high {
+                self.settle.shown(newest, now);
+            }
+        }
         for row in page.rows {
             if row.id > self.high {
+                let fresh = settles && row.id > self.high.next();
+                if fresh && self.settle.waits(row.id, self.pace.settle, now) {
+                    break;
+                }
                 if row.id > self.high.next() {
                     self.ledger
                         .open((self.high.next(), row.id.prev()), now, true);
@@ -374,6 +392,7 @@ impl Follower {
                 events.push((row, true));
             }
         }
+        self.settle.taken(self.high);
         if !events.is_empty() {
             // Late rows too: after a small restore one may be all that tells.
             self.anchors

@@ -192,6 +192,10 @@ mod runs {
         run("l", 5, 30, decisions::hidden);
     }
     #[test]
+    fn m_a_time_to_settle_mends_the_order() {
+        run("m", 2, 6, head::settled);
+    }
+    #[test]
     fn j_old_holes_fill_under_a_sustained_load_of_young_ones() {
         run("j", 0, 3, head::young_load);
     }

@@ -29,6 +29,8 @@ pub(crate) struct World {
     /// Down for at most so long after a kill.
     pub(crate) down: f64,
     pub(crate) tick: f64,
+    /// How long rows above a fresh hole wait.
+    pub(crate) settle: f64,
     pub(crate) page: usize,
     /// From and until when every request fails.
     pub(crate) outage: (f64, f64),
@@ -70,6 +72,7 @@ impl World {
             kill_at: 0,
             down: 900.0,
             tick: 2.0,
+            settle: 0.0,
             page: 500,
             outage: (f64::INFINITY, f64::INFINITY),
             plan: None,

@@ -75,8 +75,12 @@ fn show(status: &StatusView) {
         out::line(format!("         hint: {hint}"));
     }
     let holes = &site.holes;
+    let settling = match site.settling {
+        0 => String::new(),
+        ids => format!("; up to {ids} events above wait for a fresh hole"),
+    };
     out::line(format!(
-        "head     event {}{caught_up}; {} open holes ({} ids), {} left to the audit; {} late",
+        "head     event {}{caught_up}{settling}; {} open holes ({} ids), {} left to the audit; {} late",
         site.head, holes.open, holes.open_ids, holes.closed, site.late
     ));
     out::line(format!("log      {} events", status.log.events));

@@ -150,6 +150,7 @@ impl Daemon {
         let pace = Pace {
             page: usize::try_from(config.site.page).unwrap_or(usize::MAX),
             tick: config.site.tick,
+            settle: config.site.settle,
             ..Pace::default()
         };
         let intake = Intake {
@@ -346,10 +347,9 @@ pub(crate) fn idle_keys(config: &Config) -> Vec<(&str, &Origin)> {
 }
 
 /// Keys that do nothing yet.
-const IDLE: [&str; 7] = [
+const IDLE: [&str; 6] = [
     // slated paces its own attempts.
     "daemon.*",
-    "site.settle",
     "defaults.memory_limit",
     "defaults.recycle_after",
     "mail.*",

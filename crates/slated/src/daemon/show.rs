@@ -80,6 +80,7 @@ impl SiteView {
             requests: status.requests,
             holes: HolesView::of(follow),
             late: follow.late,
+            settling: follow.settling,
         }
     }
 }

@@ -66,6 +66,9 @@ pub(crate) struct SiteView {
     pub(crate) holes: HolesView,
     /// Events that filled a hole since the daemon's start.
     pub(crate) late: u64,
+    /// Ids up to the newest shown that wait for a fresh hole to fill (`site.settle`).
+    #[serde(default)]
+    pub(crate) settling: u64,
 }
 
 /// How the site is, as the follower sees it.
