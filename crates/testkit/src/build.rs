@@ -171,6 +171,7 @@ impl Builder {
             server,
             script,
             daemon: None,
+            standby: None,
             plugins: builder.plugins,
             configured,
             state,

@@ -48,6 +48,7 @@ mod observe;
 pub mod plugins;
 pub mod python;
 mod service;
+mod standby;
 mod world;
 
 pub use build::Builder;

@@ -40,6 +40,8 @@ pub struct World {
     pub(crate) script: Script,
     pub(crate) recipe: Recipe,
     pub(crate) daemon: Option<Daemon>,
+    /// One that waits for the daemon's end.
+    pub(crate) standby: Option<Daemon>,
     pub(crate) plugins: Vec<Plugin>,
     /// The folder of plugins, as the configuration calls it.
     pub(crate) configured: String,

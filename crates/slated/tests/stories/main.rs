@@ -18,6 +18,7 @@ mod resume;
 mod retention;
 mod service;
 mod site;
+mod standby;
 mod starts;
 mod state;
 mod status;
