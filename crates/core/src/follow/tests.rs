@@ -642,3 +642,48 @@ fn what_was_shown_and_waits_is_not_new_to_a_plugin_that_begins() {
     assert_eq!(story.holes(), []);
     assert_eq!(story.follower.status().settling, 5);
 }
+
+#[test]
+fn where_both_are_slow_the_holes_come_behind_the_head() {
+    // Holes that ride at every poll, and never fill.
+    let fresh = |story: &mut Story, id: u64| {
+        let id = 40 + 2 * id;
+        story.site.insert(id);
+    };
+    let mut story = Story::new(1..=30, Start::Latest);
+    story.poll();
+    let kind = |request: &Request| {
+        let Request::Ranges { ranges, ids, .. } = request else {
+            panic!("{request:?}");
+        };
+        let head = ranges.iter().any(|r| r.1.is_none());
+        (head, ranges.len() + ids.len() > usize::from(head))
+    };
+    let mut polls = Vec::new();
+    for n in 0..40 {
+        fresh(&mut story, n);
+        story.now = story.now + PACE.tick;
+        let mut kinds = Vec::new();
+        while let Next::Ask(request) = story.follower.next(story.now) {
+            let slow = kind(&request) == (true, true);
+            let took = if slow { 5000 } else { 200 };
+            story.now = story.now + Duration::from_millis(took);
+            story.answer(story.rows(&request));
+            kinds.push(kind(&request));
+        }
+        polls.push(kinds);
+    }
+    assert!(story.follower.status().split);
+    let (head, holes) = ((true, false), (false, true));
+    let last = polls.last().unwrap();
+    assert_eq!(last[..2], [head, holes], "{last:?}");
+    assert!(last.iter().skip(1).all(|k| *k == holes), "{last:?}");
+    // Each row entered the log once, the last of them with its poll's head.
+    assert_eq!(story.log.len(), 40);
+    assert_eq!(story.log.last(), Some(&(118, false)));
+    // A hole that fills is found by a request without the head, which vouches all the same.
+    story.site.insert(117);
+    story.tick();
+    assert_eq!(story.log.last(), Some(&(117, true)));
+    assert!(story.follower.recognised);
+}

@@ -207,6 +207,41 @@ pub(crate) fn settled(seed: u64) -> (World, Vec<f64>) {
     )
 }
 
+/// (n) For half an hour the site is slow to answer for the head and old ids at once. The rows that are
+/// not late wait for that a few times only; afterwards one request does again.
+pub(crate) fn slow_or(seed: u64) -> (World, Vec<f64>) {
+    let mut rng = Rng::with_seed(seed);
+    let (mut vis, end) = traffic(&mut rng, 1000, 20_000, 8.0, 0.0, (0.02, 60.0));
+    // No row is one that cannot be read: its neighbour would ride along with the head.
+    vis.retain(|id, _| id % 7 != 0);
+    let mut w = World::new(rng, vis.clone(), 0.0);
+    let until = 1800.0;
+    w.slow = (8.0, until);
+    let mut disk = Disk::at(999, Vec::new(), &[]);
+    assert!(live(&mut w, &mut disk, until, &NONE));
+    let first: BTreeMap<_, _> = disk
+        .log
+        .iter()
+        .filter(|e| !e.1)
+        .map(|e| (e.0, vis[&e.0]))
+        .collect();
+    let delays = disk.delays(&first);
+    let (p50, p90) = (delays[delays.len() / 2], delays[delays.len() * 9 / 10]);
+    assert!(p50 < 2.5 && p90 < 6.0, "p50 {p50} s, p90 {p90} s");
+    // One is tried again after ten minutes, and stays.
+    assert!(live(&mut w, &mut disk, until + 660.0, &NONE));
+    let (requests, polls) = (w.requests, w.polls);
+    assert!(live(&mut w, &mut disk, end.max(until + 1200.0), &NONE));
+    let per_tick = (w.requests - requests) as f64 / (w.polls - polls) as f64;
+    assert!(per_tick <= 1.6, "{per_tick} requests a tick");
+    let last = w.now + 400.0;
+    assert!(live(&mut w, &mut disk, last, &NONE));
+    exact("log", disk.at.keys().copied(), vis.keys().copied(), |_| {
+        false
+    });
+    (w, delays)
+}
+
 /// (h) Two hours of failing requests: silence ages no hole, so those in flight are still
 /// asked for often afterwards.
 pub(crate) fn outage(seed: u64) -> (World, Vec<f64>) {

@@ -196,6 +196,10 @@ mod runs {
         run("m", 2, 6, head::settled);
     }
     #[test]
+    fn n_a_site_is_slow_to_answer_for_head_and_holes_at_once() {
+        run("n", 1, 4, head::slow_or);
+    }
+    #[test]
     fn j_old_holes_fill_under_a_sustained_load_of_young_ones() {
         run("j", 0, 3, head::young_load);
     }

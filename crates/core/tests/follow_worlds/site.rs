@@ -32,6 +32,8 @@ pub(crate) struct World {
     /// How long rows above a fresh hole wait.
     pub(crate) settle: f64,
     pub(crate) page: usize,
+    /// How much longer the head takes with other ids, until when.
+    pub(crate) slow: (f64, f64),
     /// From and until when every request fails.
     pub(crate) outage: (f64, f64),
     pub(crate) plan: Option<(f64, Change)>,
@@ -74,6 +76,7 @@ impl World {
             tick: 2.0,
             settle: 0.0,
             page: 500,
+            slow: (0.0, 0.0),
             outage: (f64::INFINITY, f64::INFINITY),
             plan: None,
             life: 0,
@@ -139,6 +142,12 @@ impl World {
         while let Some((_, id)) = self.todo.pop_if(|(at, _)| *at <= self.now) {
             let place = self.rows.partition_point(|r| r.0 < id);
             self.rows.insert(place, (id, self.life));
+        }
+        if self.now < self.slow.1
+            && let Request::Ranges { ranges, ids, .. } = request
+        {
+            let both = ranges.iter().any(|r| r.1.is_none()) && ranges.len() + ids.len() > 1;
+            self.now += if both { self.slow.0 } else { 0.0 };
         }
         let rows = match request {
             Request::Newest => self.rows.last().copied().into_iter().collect(),

@@ -75,6 +75,9 @@ fn show(status: &StatusView) {
         out::line(format!("         hint: {hint}"));
     }
     let holes = &site.holes;
+    if site.split {
+        out::line("         slow to answer for new and old events at once: asked twice a look");
+    }
     let settling = match site.settling {
         0 => String::new(),
         ids => format!("; up to {ids} events above wait for a fresh hole"),

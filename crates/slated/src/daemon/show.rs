@@ -81,6 +81,7 @@ impl SiteView {
             holes: HolesView::of(follow),
             late: follow.late,
             settling: follow.settling,
+            split: follow.split,
         }
     }
 }

@@ -69,6 +69,9 @@ pub(crate) struct SiteView {
     /// Ids up to the newest shown that wait for a fresh hole to fill (`site.settle`).
     #[serde(default)]
     pub(crate) settling: u64,
+    /// Whether the site is slow to answer for new and old ids at once, so that it is asked twice a look.
+    #[serde(default)]
+    pub(crate) split: bool,
 }
 
 /// How the site is, as the follower sees it.
