@@ -86,3 +86,28 @@ async fn a_site_that_moved_is_gone_on_with_by_a_person_s_word() -> Result<()> {
     begins(&mut world, "quick", next, 1).await?;
     world.verdict().await?.kept(3)
 }
+
+/// Under a `.conf` the pid file names the one that runs, and is taken over with the state.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_28_under_a_conf_the_pid_file_is_taken_over_with_the_state() -> Result<()> {
+    let mut world = world().conf(|_| {}).start().await?;
+    let file = world.folder().join("daemon.pid");
+    let named = move || std::fs::read_to_string(&file).unwrap_or_default();
+    let pid = world.status().await?["pid"].to_string();
+    assert_eq!(named().trim(), pid);
+    world.stand_by()?;
+    says(&mut world, "Standing by: another slated", 1).await?;
+    let event = happen(world.site());
+    begins(&mut world, "quick", event, 1).await?;
+    assert_eq!(named().trim(), pid, "whoever waits touches nothing");
+    assert!(world.terminate().await?.success());
+    world.takes_over()?;
+    let event = happen(world.site());
+    begins(&mut world, "quick", event, 1).await?;
+    let other = world.status().await?["pid"].to_string();
+    assert_ne!(other, pid);
+    assert_eq!(named().trim(), other);
+    let refused = world.command("start", &["--standby"]).await?;
+    assert_eq!(refused.status.code(), Some(2));
+    world.verdict().await?.kept(2)
+}
