@@ -30,5 +30,5 @@ pub use outcome::{Cause, Discard, Failure, FailureKind, Outcome};
 pub use plugin::{CallbackId, ParseIdError, PluginId};
 pub use record::{
     Attempt, Change, HoldRow, LaneRow, OutcomeRow, QuarantineRow, RewoundRow, SkipRow, SuspectRow,
-    WorkerRow,
+    Void, Voided, WorkerRow,
 };

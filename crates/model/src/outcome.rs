@@ -38,6 +38,8 @@ pub enum Discard {
     RowGone,
     /// It was a dead letter for as long as those are kept, or one of too many.
     Expired,
+    /// The site was restored to a time before the event, or has another one under its id.
+    Void,
     /// It failed, and by configuration (`on_error = "log"`) the log is all that keeps it.
     Logged {
         /// The failure in a line.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Beginning, CallbackId, EventId, Failure, Offset, Outcome, PluginId};
+use crate::{Beginning, CallbackId, EventId, Failure, LedgerState, Offset, Outcome, PluginId, Row};
 
 /// One change of what a start reads.
 #[derive(Clone, Debug)]
@@ -56,6 +56,36 @@ pub enum Change {
     },
     /// slated runs on the state from now on; or it has come to its end, and everything is durable.
     Running(bool),
+    /// The site is not the one that was followed, and a person has decided how to go on.
+    Void(Void),
+    /// A person says that the site the state is bound to has this address now.
+    SiteMoved(String),
+}
+
+/// What a decision about a site that became another one changes on record.
+///
+/// Rows with an id above `above` are void: they keep their offsets and free their ids, and no lane
+/// takes them any more. What finished stays with them; dead letters and open attempts count as
+/// discarded ([`Discard::Void`](crate::Discard::Void)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Void {
+    /// The highest id at which the site and the log agree, or up to which nothing is in doubt.
+    pub above: EventId,
+    /// The ledger that takes the place of the old one, whole.
+    pub ledger: LedgerState,
+    /// When, in milliseconds since 1970; for people.
+    pub at_ms: i64,
+}
+
+/// A row that is void, with what became of it.
+#[derive(Clone, Debug)]
+pub struct Voided {
+    /// The row, at its offset still.
+    pub row: Row,
+    /// When it became void, in milliseconds since 1970; for people.
+    pub at_ms: i64,
+    /// What was on record of it, in the order it was written.
+    pub outcomes: Vec<OutcomeRow>,
 }
 
 /// The durable part of a lane.

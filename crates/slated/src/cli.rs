@@ -4,7 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, events, failures, migrate, plugin, restart, run, sim, start, state, status, stop,
+    check, demo, events, failures, follow, migrate, plugin, restart, run, sim, start, state,
+    status, stop,
 };
 use crate::error::CommandError;
 
@@ -39,6 +40,7 @@ enum Command {
     Plugin(plugin::Args),
     Events(events::Args),
     Failures(failures::Args),
+    Follow(follow::Args),
     State(state::Args),
     Sim(sim::Args),
     Demo(demo::Args),
@@ -63,6 +65,7 @@ pub(crate) fn run() -> Result<(), CommandError> {
             Command::Plugin(args) => plugin::run(args).await,
             Command::Events(args) => events::run(args).await,
             Command::Failures(args) => failures::run(args).await,
+            Command::Follow(args) => follow::run(args).await,
             Command::State(args) => state::run(args).await,
             Command::Sim(args) => Box::pin(sim::run(args)).await,
             Command::Demo(args) => Box::pin(demo::run(args)).await,

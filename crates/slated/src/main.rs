@@ -17,6 +17,7 @@ mod pid_file;
 mod process;
 mod python_daemon;
 mod signals;
+mod standby;
 mod tell;
 mod view;
 mod web;

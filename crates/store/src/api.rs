@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use slated_model::{
-    Attempt, Beginning, CallbackId, Change, Event, EventId, LaneRow, LedgerChange, LedgerState,
-    Offset, OutcomeRow, PluginId, Row, WorkerRow,
+    Attempt, Beginning, CallbackId, Change, Event, EventId, Fingerprint, LaneRow, LedgerChange,
+    LedgerState, Offset, OutcomeRow, PluginId, Row, Voided, WorkerRow,
 };
 
 /// The result of a store operation.
@@ -35,7 +35,8 @@ pub trait Store: Send + Sync + 'static {
     /// An event id that the log holds already is [`Error::Duplicate`], and nothing is written.
     fn append(&self, append: Append) -> BoxFuture<'_, Result<Appended>>;
     /// Writes changes of lanes, cursors, outcomes and attempts, in one transaction: lanes
-    /// first, cursors next, the rest in the order given.
+    /// first, cursors next, the rest in the order given. What [`Change::Void`] makes void is in
+    /// [`Store::voided`] alone; what was written of it after that would be about another event.
     ///
     /// A lane that stands keeps its cursor, whatever its row says; only [`Change::Cursor`]
     /// moves it, and the cursor of a plugin without a lane is [`Error::Unfit`].
@@ -86,6 +87,13 @@ pub trait Store: Send + Sync + 'static {
         after: Offset,
         through: Offset,
     ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>>;
+    /// Returns what up to `limit` rows are known by, from the id `from` on, in order of ids; `None`
+    /// for a row that cannot be read.
+    fn prints(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Print>>>;
+    /// Counts what a [`Change::Void`] above an id would make void.
+    fn beyond(&self, above: EventId) -> BoxFuture<'_, Result<Beyond>>;
+    /// Returns the rows that stood under an id and are void now, oldest first.
+    fn voided(&self, id: EventId) -> BoxFuture<'_, Result<Vec<Voided>>>;
 }
 
 /// A place among the dead letters, newest first. It stays where it is, whatever comes or goes.
@@ -100,6 +108,22 @@ pub struct Letters {
     pub rows: Vec<OutcomeRow>,
     /// Behind which there are more, if there are.
     pub next: Option<Mark>,
+}
+
+/// What a row of the log is known by.
+pub type Print = (EventId, Option<Fingerprint>);
+
+/// What stands in the log above an id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beyond {
+    /// Rows.
+    pub rows: u64,
+    /// Plugins in which callbacks finished with some of them, and with how many.
+    pub done: Vec<(PluginId, u64)>,
+    /// Dead letters.
+    pub dead_letters: u64,
+    /// Open attempts.
+    pub attempts: u64,
 }
 
 /// The whole durable state but the log's rows and finished outcomes.

@@ -183,6 +183,7 @@ impl Builder {
             daemon: None,
             disk,
             kept: Kept::default(),
+            standby: None,
             plugins: builder.plugins,
             configured,
             state,

@@ -49,6 +49,7 @@ mod observe;
 pub mod plugins;
 pub mod python;
 mod service;
+mod standby;
 mod trap;
 mod world;
 

@@ -43,6 +43,8 @@ pub struct World {
     pub(crate) daemon: Option<Daemon>,
     pub(crate) disk: Option<Disk>,
     pub(crate) kept: Kept,
+    /// One that waits for the daemon's end.
+    pub(crate) standby: Option<Daemon>,
     pub(crate) plugins: Vec<Plugin>,
     /// The folder of plugins, as the configuration calls it.
     pub(crate) configured: String,

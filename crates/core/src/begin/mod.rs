@@ -26,6 +26,8 @@ pub struct Asked {
     pub state: Option<StateChoice>,
     /// Where every plugin starts, whatever the file says.
     pub from: Option<Chosen>,
+    /// The site the state is bound to has another address now.
+    pub site_moved: bool,
 }
 
 /// Which of two states counts.

@@ -315,7 +315,11 @@ fn file(sha256: &str, said: Option<OldState>) -> OldFile {
 }
 
 fn asked(state: Option<StateChoice>, from: Option<Chosen>) -> Asked {
-    Asked { state, from }
+    Asked {
+        state,
+        from,
+        site_moved: false,
+    }
 }
 
 const KEEP: Option<StateChoice> = Some(StateChoice::Keep);

@@ -18,6 +18,8 @@ use crate::Mono;
 #[derive(Debug)]
 pub(super) struct First {
     start: Start,
+    /// Nothing up to here is judged: it was followed before.
+    above: EventId,
     pace: Pace,
     read: Option<Read>,
 }
@@ -59,8 +61,13 @@ pub(super) enum Step {
 
 impl First {
     pub(super) fn new(start: Start, pace: Pace) -> Self {
+        Self::above(start, EventId::default(), pace)
+    }
+    /// Reads a start above an id that was followed up to already.
+    pub(super) fn above(start: Start, above: EventId, pace: Pace) -> Self {
         Self {
             start,
+            above,
             pace,
             read: None,
         }
@@ -82,7 +89,7 @@ impl First {
             read.take(&page, self.pace);
         } else {
             let newest = rows.iter().map(|r| r.id).max().unwrap_or_default();
-            match Read::plan(&self.start, newest, self.pace, now) {
+            match Read::plan(&self.start, self.above, newest, self.pace, now) {
                 Ok(read) => self.read = Some(read),
                 Err(lost) => return Ok(Step::Lost(lost)),
             }
@@ -97,7 +104,13 @@ impl First {
 }
 
 impl Read {
-    fn plan(start: &Start, newest: EventId, pace: Pace, now: Mono) -> Result<Self, AnchorLost> {
+    fn plan(
+        start: &Start,
+        above: EventId,
+        newest: EventId,
+        pace: Pace,
+        now: Mono,
+    ) -> Result<Self, AnchorLost> {
         let (high, owed) = match start {
             Start::Latest => (newest, BTreeSet::new()),
             Start::FromId(id) => (id.prev().min(newest), BTreeSet::new()),
@@ -115,7 +128,7 @@ impl Read {
                 )
             }
         };
-        let base = EventId(high.0.saturating_sub(pace.lookback));
+        let base = EventId(high.0.saturating_sub(pace.lookback)).max(above);
         let far = owed.range(..=base).map(|id| (*id, *id));
         let near = (base < high).then(|| (base.next(), high));
         let spans: Vec<Span> = far.chain(near).collect();

@@ -21,14 +21,17 @@
 //! lanes and their floors.
 //!
 //! * [`Request`], [`Disorder`]: what is asked, and an answer that contradicts it
-//! * [`AnchorLost`]: the site is not the one that was followed
+//! * [`AnchorLost`]: the site is not the one that was followed; [`decide`]: how a person goes on
 //! * [`Status`]: what an operator sees
 
 mod anchors;
+pub mod decide;
 mod first;
 mod ladder;
 mod ledger;
 mod request;
+mod settle;
+mod split;
 mod status;
 
 use std::time::Duration;
@@ -42,6 +45,8 @@ use self::ladder::Rung;
 use self::ledger::{Budget, Ledger};
 pub use self::request::{Disorder, Request};
 use self::request::{Page, Span};
+use self::settle::Settle;
+use self::split::Split;
 pub use self::status::{Extent, Status};
 use crate::Mono;
 
@@ -59,15 +64,25 @@ pub struct Pace {
     pub tick: Duration,
     /// How many ids below a start may be in flight then.
     pub lookback: u64,
+    /// How long rows above a fresh hole wait for it to fill.
+    pub settle: Duration,
 }
 
-impl Default for Pace {
-    fn default() -> Self {
+impl Pace {
+    /// Returns the pace that suits most sites.
+    pub const fn usual() -> Self {
         Self {
             page: 500,
             tick: Duration::from_secs(2),
             lookback: 5000,
+            settle: Duration::ZERO,
         }
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self::usual()
     }
 }
 
@@ -98,7 +113,7 @@ pub struct Follower {
     /// The first read, until it is in.
     first: Option<First>,
     high: EventId,
-    /// The site's newest id at the first read; it may be far above `high`.
+    /// The newest id the site has shown; it may be above `high`.
     newest: EventId,
     anchors: Vec<Anchor>,
     ledger: Ledger,
@@ -118,6 +133,12 @@ pub struct Follower {
     alone: bool,
     ages_saved: Mono,
     caught_up: bool,
+    settle: Settle,
+    split: Split,
+    /// When the request under way was made.
+    asked_at: Mono,
+    /// Holes that this poll asks for behind its head.
+    behind: Vec<Span>,
     late: u64,
     audit_hits: u64,
 }
@@ -127,7 +148,12 @@ pub struct Follower {
 enum Asked {
     First,
     Anchors,
-    Look { spans: Vec<Span>, least: EventId },
+    Look {
+        spans: Vec<Span>,
+        least: EventId,
+        /// Whether it asks for the head, too.
+        head: bool,
+    },
 }
 
 /// An answer to a look.
@@ -164,6 +190,10 @@ impl Follower {
             alone: false,
             ages_saved: now,
             caught_up: false,
+            settle: Settle::default(),
+            split: Split::default(),
+            asked_at: now,
+            behind: Vec::new(),
             late: 0,
             audit_hits: 0,
         }
@@ -174,6 +204,7 @@ impl Follower {
         if self.asked.is_some() {
             self.failed(now);
         }
+        self.asked_at = now;
         if let Some(lost) = &self.lost {
             return Next::Stopped(lost.clone());
         }
@@ -189,10 +220,14 @@ impl Follower {
             return Next::Ask(Request::Ids(self.anchors.iter().map(|a| a.id).collect()));
         }
         if let Some((began, extra)) = self.poll {
+            let behind = std::mem::take(&mut self.behind);
+            if !behind.is_empty() {
+                return self.look(behind, false);
+            }
             let spans = self.ledger.fresh(began, Budget::of(self.pace.page));
             if extra > 0 && !spans.is_empty() {
                 self.poll = Some((began, extra - 1));
-                return self.look(spans);
+                return self.look(spans, !self.split.is_on(now));
             }
             self.poll = None;
             self.next_poll = began + self.pace.tick;
@@ -210,7 +245,12 @@ impl Follower {
         } else {
             Vec::new()
         };
-        self.look(spans)
+        self.behind.clear();
+        if self.split.is_on(now) {
+            self.behind = spans;
+            return self.look(Vec::new(), true);
+        }
+        self.look(spans, true)
     }
 
     /// Takes the answer to the request that `next` handed out; returns what is to be
@@ -220,12 +260,17 @@ impl Follower {
             None => Ok(None),
             Some(Asked::First) => self.first_read(now, rows),
             Some(Asked::Anchors) => Ok(self.vouched(now, &rows)),
-            Some(Asked::Look { spans, least }) => {
+            Some(Asked::Look { spans, least, head }) => {
                 match Page::new(rows, least, self.pace.page) {
-                    Ok(page) => Ok(self.looked(now, Seen { page, spans })),
+                    Ok(page) => {
+                        if !page.full {
+                            self.took(now, &spans, head);
+                        }
+                        Ok(self.looked(now, Seen { page, spans }))
+                    }
                     Err(disorder) => {
                         // Put back what was asked: what failed decides what is asked next.
-                        self.asked = Some(Asked::Look { spans, least });
+                        self.asked = Some(Asked::Look { spans, least, head });
                         Err(disorder)
                     }
                 }
@@ -242,7 +287,11 @@ impl Follower {
     pub fn failed(&mut self, now: Mono) {
         let held = self.unproved.take().map(|seen| seen.spans);
         let spans = match self.asked.take() {
-            Some(Asked::Look { spans, .. }) => spans,
+            Some(Asked::Look { spans, head, .. }) => {
+                // One that ran into its time limit says how long it took, too.
+                self.took(now, &spans, head);
+                spans
+            }
             _ => held.unwrap_or_default(),
         };
         self.alone = !spans.is_empty();
@@ -298,15 +347,30 @@ impl Follower {
         )))
     }
 
-    fn look(&mut self, spans: Vec<Span>) -> Next {
+    /// Asks for holes, and for the head or the highest row alone, which vouches for the rest.
+    fn look(&mut self, spans: Vec<Span>, head: bool) -> Next {
         // The newest anchor is the highest row, unless that one cannot be read.
         let newest = self.anchors.last().filter(|a| a.id < self.high);
         let mut wanted = spans.clone();
         wanted.extend(newest.map(|a| (a.id, a.id)));
+        if !head {
+            wanted.push((self.high, self.high));
+        }
         let least = wanted.iter().map(|s| s.0).fold(self.high, EventId::min);
-        let request = request::ask(least, &wanted, Some(self.high), self.pace.page);
-        self.asked = Some(Asked::Look { spans, least });
+        let from = head.then_some(self.high);
+        let request = request::ask(least, &wanted, from, self.pace.page);
+        self.asked = Some(Asked::Look { spans, least, head });
         Next::Ask(request)
+    }
+
+    /// Takes note of how long a look took.
+    fn took(&mut self, now: Mono, spans: &[Span], head: bool) {
+        let took = now.since(self.asked_at);
+        if head && spans.is_empty() {
+            self.split.head(took);
+        } else if head {
+            self.alone |= self.split.both(took, now);
+        }
     }
 
     /// Takes a look's answer, unless the anchors must vouch for it first.
@@ -352,8 +416,19 @@ impl Follower {
         let Seen { page, spans } = seen;
         let top = page.rows.last().map(|r| r.id).filter(|_| page.full);
         let mut events = Vec::new();
+        let settles = !page.full && !self.pace.settle.is_zero();
+        if let Some(newest) = page.rows.last().map(|row| row.id) {
+            self.newest = self.newest.max(newest);
+            if settles && newest > self.high {
+                self.settle.shown(newest, now);
+            }
+        }
         for row in page.rows {
             if row.id > self.high {
+                let fresh = settles && row.id > self.high.next();
+                if fresh && self.settle.waits(row.id, self.pace.settle, now) {
+                    break;
+                }
                 if row.id > self.high.next() {
                     self.ledger
                         .open((self.high.next(), row.id.prev()), now, true);
@@ -366,6 +441,7 @@ impl Follower {
                 events.push((row, true));
             }
         }
+        self.settle.taken(self.high);
         if !events.is_empty() {
             // Late rows too: after a small restore one may be all that tells.
             self.anchors

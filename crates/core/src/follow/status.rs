@@ -14,6 +14,10 @@ pub struct Status {
     pub high: EventId,
     /// Whether the last look reached the end of the site's log.
     pub caught_up: bool,
+    /// Ids up to the newest shown that wait for a fresh hole to fill.
+    pub settling: u64,
+    /// Whether the head and the holes are asked for separately: the site is slow to answer both.
+    pub split: bool,
     /// Ranges that are asked for by the ladder.
     pub open: Extent,
     /// Ranges left to the audit.
@@ -44,6 +48,11 @@ impl Follower {
         let mut status = Status {
             high: self.high,
             caught_up: self.caught_up,
+            settling: self
+                .settle
+                .top()
+                .map_or(0, |top| top.0.saturating_sub(self.high.0)),
+            split: self.split.is_on(self.asked_at),
             late: self.late,
             audit_hits: self.audit_hits,
             lost: self.lost.clone(),

@@ -50,6 +50,13 @@ impl Lane {
             aside: flight.aside,
         };
         self.calling_since = Some(at.now);
+        if flight.void {
+            match reply {
+                Reply::Failed { stop: true, .. } => self.drop_flights(),
+                _ => self.land(seq),
+            }
+            return;
+        }
         match reply {
             Reply::Done { us } => {
                 flight.us = flight.us.saturating_add(us);
@@ -81,7 +88,7 @@ impl Lane {
             Verdict::Ours => return,
             Verdict::Limit(failure) | Verdict::Died(failure) => failure,
         };
-        let Some(flight) = self.flights.front() else {
+        let Some(flight) = self.flights.front().filter(|flight| !flight.void) else {
             return;
         };
         let Some((_, callback)) = flight.open.front().cloned() else {
@@ -344,7 +351,7 @@ impl Lane {
             return;
         };
         self.await_durable(flight.ticket);
-        if !flight.aside {
+        if !flight.aside && !flight.void {
             self.pace.ran(flight.us);
             if let Some(work) = self.work.get_mut(&flight.offset) {
                 work.sent = false;

@@ -84,6 +84,9 @@ pub enum Input {
         /// The outcomes behind that offset which stay: what is done, unless that is done again.
         done: Vec<OutcomeRow>,
     },
+    /// The site became another one: rows above this event, of those that the log has now, are void.
+    /// To be put on record with [`Change::Void`].
+    Void(EventId),
     /// What only this process knows (the cursor past what matched nothing, the back-off that went
     /// by) is put on record.
     WriteDown,

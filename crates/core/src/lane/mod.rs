@@ -11,6 +11,8 @@
 //! * `aside`: attempts beside the lane's order
 //! * `resume`: how it goes on after a hold; `rewind`, `skip`: what else a person wishes
 //! * `suspect`: what may have ended slated itself
+//! * `resume`: how it goes on after a hold
+//! * `void`: what it forgets when the site became another one
 //! * `line`: what lanes wait for in each other; `slot`: the limit of calls; `among`: a step with the
 //!   others in sight
 //!
@@ -36,6 +38,7 @@ mod suspect;
 #[cfg(test)]
 mod tests;
 mod trial;
+mod void;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -58,6 +61,7 @@ pub use rewind::Standing;
 use send::{Flight, Pace};
 use slot::Slot;
 use trial::Trial;
+pub use void::void_row;
 use work::{Finished, Work};
 
 /// A cursor move alone is written after this long: what matched nothing need not be durable at once.
@@ -269,6 +273,7 @@ impl Lane {
             Input::GoOnAfter(to) => self.go_on_after(at, to, &mut out),
             Input::Skip { row, reason } => self.skip(at, &row, &reason, &mut out),
             Input::Rewind { to, again, done } => self.rewind(at, to, again, &done, &mut out),
+            Input::Void(above) => self.void(above, &mut out),
             Input::WriteDown => self.write_down(at, &mut out),
             Input::Close => {
                 self.retire(at);

@@ -19,6 +19,8 @@ pub(super) struct Flight {
     pub(super) attempt: u32,
     /// An attempt beside the order, of one callback.
     pub(super) aside: bool,
+    /// Its row is void: what becomes of it counts for nobody.
+    pub(super) void: bool,
     /// Callbacks without an answer, in order: the first is to blame for a death.
     pub(super) open: VecDeque<(u32, CallbackId)>,
     /// Microseconds of its callbacks so far.
@@ -213,6 +215,7 @@ impl Lane {
             offset: row.offset,
             attempt,
             aside,
+            void: false,
             open,
             us: 0,
             ticket: None,

@@ -6,6 +6,7 @@ mod pause;
 mod resume;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod void;
 mod wishes;
 
 use std::collections::BTreeSet;

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 
 use slated_core::follow::Look;
+use slated_core::follow::decide::{Change, Print};
 use slated_model::{Anchor, EventId, Hole, LedgerChange, LedgerState};
 
 use crate::ledger::Ledger;
-use crate::site::life;
+use crate::site::{UNREADABLE, life, print};
 
 /// An appended event: id, whether it was late, and the history of the site it is from.
 pub(crate) type Logged = (u64, bool, u32);
@@ -63,6 +64,42 @@ impl Disk {
         if !std::mem::replace(&mut self.exists, true) {
             (self.born, self.first_high) = (now, high);
         }
+    }
+    /// Returns what the log's rows are known by, in order of ids.
+    pub(crate) fn prints(&self, from: u64, limit: usize) -> Vec<Print> {
+        let mut rows: Vec<_> = self.log.iter().filter(|row| row.0 >= from).collect();
+        rows.sort_unstable_by_key(|row| row.0);
+        // A row that cannot be read is of no history.
+        let print = |row: &&Logged| {
+            let known = (row.2 != UNREADABLE).then(|| print(row.2));
+            (EventId(row.0), known)
+        };
+        rows.iter().take(limit).map(print).collect()
+    }
+    /// Makes rows void, and puts another ledger in place.
+    pub(crate) fn void(&mut self, change: Change) {
+        self.log.retain(|row| row.0 <= change.above.0);
+        self.at.retain(|id, _| *id <= change.above.0);
+        let LedgerState {
+            high,
+            anchors,
+            holes,
+            audited,
+        } = change.ledger;
+        for (id, ..) in &self.log {
+            let hides = |hole: &Hole| (hole.lo.0..=hole.hi.0).contains(id);
+            assert!(!holes.iter().any(hides), "{id} is in the log and a hole");
+        }
+        let change = LedgerChange {
+            high,
+            anchors,
+            audited,
+            put: holes,
+            ..LedgerChange::default()
+        };
+        // What counts as handled elsewhere is before the start from now on.
+        self.ledger = Ledger::default();
+        self.ledger.write(change, self.log.len());
     }
     /// Returns what the log holds of the ids whose time is in `when`, as delays.
     pub(crate) fn delays<'a>(

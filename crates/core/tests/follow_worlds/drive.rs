@@ -13,6 +13,7 @@ pub(crate) fn live(w: &mut World, disk: &mut Disk, until: f64, start: &Start) ->
     let pace = Pace {
         page: w.page,
         tick: std::time::Duration::from_secs_f64(w.tick),
+        settle: std::time::Duration::from_secs_f64(w.settle),
         ..Pace::default()
     };
     let (mut running, mut begins) = (None, true);

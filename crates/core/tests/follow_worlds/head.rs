@@ -156,6 +156,94 @@ pub(crate) fn audit(seed: u64) -> (World, Vec<f64>) {
     (w, delays)
 }
 
+/// (m) Ids commit up to ten seconds late. With a time to settle nothing is lost or delayed by more
+/// than that and a look, and fewer rows come after higher ids.
+pub(crate) fn settled(seed: u64) -> (World, Vec<f64>) {
+    let mut late = Vec::new();
+    let mut delays = Vec::new();
+    for settle in [0.0, 3.0, 12.0] {
+        let mut rng = Rng::with_seed(seed);
+        let (mut vis, end) = traffic(&mut rng, 1000, 3000, 8.0, 0.0, (0.02, 10.0));
+        // A backlog above a hole that never fills: catching up waits for nothing.
+        vis.extend((10_001..20_000).map(|id| (id, end + 60.0)));
+        let mut w = World::new(rng, vis.clone(), 0.0);
+        w.settle = settle;
+        if settle > 3.0 {
+            // Nothing of it is on disk.
+            w.kill = 0.001;
+            w.down = 2.0;
+        }
+        let mut disk = Disk::at(999, Vec::new(), &[]);
+        assert!(live(&mut w, &mut disk, end + 59.0, &NONE));
+        let first: BTreeMap<_, _> = disk
+            .log
+            .iter()
+            .filter(|e| !e.1)
+            .map(|e| (e.0, vis[&e.0]))
+            .collect();
+        late.push(disk.log.len() - first.len());
+        delays = disk.delays(&first);
+        // Two further looks for fresh holes may be under way.
+        let longest = settle + w.tick + 3.0 * 0.6;
+        if w.kill == 0.0 {
+            let worst = *delays.last().unwrap();
+            assert!(worst <= longest, "settle {settle}: {worst} s");
+        }
+        w.kill = 0.0;
+        let behind = w.now;
+        assert!(live(&mut w, &mut disk, end + 800.0, &NONE));
+        let caught = disk.at[&19_999] - behind;
+        assert!(
+            caught < 1.0 + longest + 21.0 * 0.6,
+            "caught up after {caught} s"
+        );
+        exact("log", disk.at.keys().copied(), vis.keys().copied(), |_| {
+            false
+        });
+    }
+    assert!(late[0] > 20, "{late:?}: nothing to settle");
+    assert!(late[1] < late[0] && late[2] * 5 < late[0], "{late:?}");
+    (
+        World::new(Rng::with_seed(seed), HashMap::new(), 0.0),
+        delays,
+    )
+}
+
+/// (n) For half an hour the site is slow to answer for the head and old ids at once. The rows that are
+/// not late wait for that a few times only; afterwards one request does again.
+pub(crate) fn slow_or(seed: u64) -> (World, Vec<f64>) {
+    let mut rng = Rng::with_seed(seed);
+    let (mut vis, end) = traffic(&mut rng, 1000, 20_000, 8.0, 0.0, (0.02, 60.0));
+    // No row is one that cannot be read: its neighbour would ride along with the head.
+    vis.retain(|id, _| id % 7 != 0);
+    let mut w = World::new(rng, vis.clone(), 0.0);
+    let until = 1800.0;
+    w.slow = (8.0, until);
+    let mut disk = Disk::at(999, Vec::new(), &[]);
+    assert!(live(&mut w, &mut disk, until, &NONE));
+    let first: BTreeMap<_, _> = disk
+        .log
+        .iter()
+        .filter(|e| !e.1)
+        .map(|e| (e.0, vis[&e.0]))
+        .collect();
+    let delays = disk.delays(&first);
+    let (p50, p90) = (delays[delays.len() / 2], delays[delays.len() * 9 / 10]);
+    assert!(p50 < 2.5 && p90 < 6.0, "p50 {p50} s, p90 {p90} s");
+    // One is tried again after ten minutes, and stays.
+    assert!(live(&mut w, &mut disk, until + 660.0, &NONE));
+    let (requests, polls) = (w.requests, w.polls);
+    assert!(live(&mut w, &mut disk, end.max(until + 1200.0), &NONE));
+    let per_tick = (w.requests - requests) as f64 / (w.polls - polls) as f64;
+    assert!(per_tick <= 1.6, "{per_tick} requests a tick");
+    let last = w.now + 400.0;
+    assert!(live(&mut w, &mut disk, last, &NONE));
+    exact("log", disk.at.keys().copied(), vis.keys().copied(), |_| {
+        false
+    });
+    (w, delays)
+}
+
 /// (h) Two hours of failing requests: silence ages no hole, so those in flight are still
 /// asked for often afterwards.
 pub(crate) fn outage(seed: u64) -> (World, Vec<f64>) {

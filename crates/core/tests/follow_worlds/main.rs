@@ -7,6 +7,8 @@
 //! fails is printed; `SLATED_SEED=N` runs it alone.
 
 #[cfg(test)]
+mod decisions;
+#[cfg(test)]
 mod disk;
 #[cfg(test)]
 mod drive;
@@ -33,7 +35,7 @@ mod runs {
     use std::time::Duration;
 
     use crate::site::World;
-    use crate::{head, restores, starts};
+    use crate::{decisions, head, restores, starts};
 
     /// Prints the seed if its world fails.
     struct Seed(&'static str, u64);
@@ -178,6 +180,30 @@ mod runs {
     #[test]
     fn i_a_site_restored_and_overgrown_while_we_are_down() {
         run("i", 10, 60, restores::overgrown);
+    }
+    #[test]
+    fn k_a_person_decides_about_a_restored_site() {
+        run("k", 10, 60, |seed| {
+            decisions::decided(seed, &decisions::Around::default())
+        });
+    }
+    #[test]
+    fn k_a_kill_at_each_point_of_a_decision() {
+        run("k kill", 0, 60, |at| {
+            decisions::decided(at % 6 + 1, &decisions::Around::killed(at / 2 + 1))
+        });
+    }
+    #[test]
+    fn l_rows_are_hidden_and_a_person_accepts() {
+        run("l", 5, 30, decisions::hidden);
+    }
+    #[test]
+    fn m_a_time_to_settle_mends_the_order() {
+        run("m", 2, 6, head::settled);
+    }
+    #[test]
+    fn n_a_site_is_slow_to_answer_for_head_and_holes_at_once() {
+        run("n", 1, 4, head::slow_or);
     }
     #[test]
     fn j_old_holes_fill_under_a_sustained_load_of_young_ones() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use slated_core::Mono;
 use slated_core::follow::Request;
-use slated_model::{Body, Event, EventId, Head};
+use slated_model::{Body, Event, EventId, Fingerprint, Head};
 
 use crate::table::Table;
 
@@ -31,7 +31,11 @@ pub(crate) struct World {
     /// Down for at most so long after a kill.
     pub(crate) down: f64,
     pub(crate) tick: f64,
+    /// How long rows above a fresh hole wait.
+    pub(crate) settle: f64,
     pub(crate) page: usize,
+    /// How much longer the head takes with other ids, until when.
+    pub(crate) slow: (f64, f64),
     /// From and until when every request fails.
     pub(crate) outage: (f64, f64),
     pub(crate) plan: Option<(f64, Change)>,
@@ -63,7 +67,9 @@ impl World {
             kill_at: 0,
             down: 900.0,
             tick: 2.0,
+            settle: 0.0,
             page: 500,
+            slow: (0.0, 0.0),
             outage: (f64::INFINITY, f64::INFINITY),
             plan: None,
             life: 0,
@@ -111,6 +117,12 @@ impl World {
         if matches!(request, Request::Ranges { .. }) {
             self.shown = self.now;
         }
+        if self.now < self.slow.1
+            && let Request::Ranges { ranges, ids, .. } = request
+        {
+            let both = ranges.iter().any(|r| r.1.is_none()) && ranges.len() + ids.len() > 1;
+            self.now += if both { self.slow.0 } else { 0.0 };
+        }
         let rows = self.table.answer(request, self.page);
         self.now += self.uniform(0.1, 0.3);
         self.point()?;
@@ -135,13 +147,21 @@ impl World {
     }
 }
 
-/// Returns the history of the site that a row is from; 0 for one that cannot be read.
+/// The history of a row that cannot be read.
+pub(crate) const UNREADABLE: u32 = u32::MAX;
+
+/// Returns the history of the site that a row is from.
 pub(crate) fn life(event: &Event) -> u32 {
-    event
-        .head
-        .created_at
-        .as_ref()
-        .map_or(0, |t| t.parse().unwrap())
+    let made = event.head.created_at.as_ref();
+    made.map_or(UNREADABLE, |t| t.parse().unwrap())
+}
+
+/// Returns what a row of a history is known by.
+pub(crate) fn print(life: u32) -> Fingerprint {
+    Fingerprint {
+        created_at: Some(life.to_string()),
+        event_type: None,
+    }
 }
 
 pub(crate) fn uniform(rng: &mut fastrand::Rng, from: f64, to: f64) -> f64 {

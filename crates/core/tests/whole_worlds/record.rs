@@ -75,11 +75,13 @@ impl Record {
                 Change::Cursor { plugin, .. } | Change::Rewound { plugin, .. } => plugin.clone(),
                 Change::Outcome(row) | Change::Discarded(row) => row.plugin.clone(),
                 Change::Attempt(row) | Change::Retried(row) => row.plugin.clone(),
-                // Nothing of it is looked at in these worlds, in which no plugin moves.
+                // Nothing of it is looked at in these worlds, in which neither plugins nor sites move.
                 Change::Worker(_)
                 | Change::WorkerGone { .. }
                 | Change::Began(_)
                 | Change::Running(_)
+                | Change::Void(_)
+                | Change::SiteMoved(_)
                 | Change::LettersMoved { .. } => continue,
             };
             let lane = self.lanes.get_mut(plugin).expect("its lane");

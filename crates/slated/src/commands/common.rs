@@ -51,6 +51,12 @@ pub(crate) struct BeginArgs {
     /// Begin a new state with event ID for every plugin, whatever `eventIdFile` says
     #[arg(long, value_name = "ID")]
     from_id: Option<u64>,
+    /// Go on with a state that is bound to another address: the same site has moved
+    ///
+    /// The first read shows whether it is: events that were seen must still be what they were. Where the
+    /// address has not changed it does nothing.
+    #[arg(long)]
+    site_moved: bool,
 }
 
 /// Which state.
@@ -72,6 +78,7 @@ impl BeginArgs {
                 Some(id) => Some(Chosen::Id(EventId(id))),
                 None => self.from_latest.then_some(Chosen::Latest),
             },
+            site_moved: self.site_moved,
         }
     }
 }

@@ -8,7 +8,7 @@ use slated_config::Config;
 use slated_model::{EventId, Offset};
 use slated_store::Store as _;
 
-use super::common::{ConfigArgs, ask};
+use super::common::{ConfigArgs, ago, ask};
 use super::plugin::show::wanted;
 use crate::error::CommandError;
 use crate::out;
@@ -166,6 +166,13 @@ fn show(view: &EventView) {
     let pretty =
         serde_json::to_string_pretty(&view.event).unwrap_or_else(|_| view.event.to_string());
     out::line(pretty);
+    if let Some(at_ms) = view.void_at_ms {
+        let since = ago(at_ms);
+        out::line("");
+        out::line(
+            format!("void since a decision {since}: the site was restored to before it").yellow(),
+        );
+    }
     for plugin in &view.plugins {
         out::line("");
         let fate = if plugin.units.is_empty() {

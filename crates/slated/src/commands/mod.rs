@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod events;
 pub(crate) mod failures;
+pub(crate) mod follow;
 pub(crate) mod migrate;
 pub(crate) mod plugin;
 pub(crate) mod restart;

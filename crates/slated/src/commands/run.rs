@@ -16,6 +16,7 @@ use crate::detach::{self, Detached};
 use crate::error::CommandError;
 use crate::pid_file::PidFile;
 use crate::signals::{self, Signals};
+use crate::standby;
 use crate::tell::{Log, Teller};
 
 /// Follow the site and run plugins, until SIGTERM or Ctrl-C
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     python: Option<PathBuf>,
     #[command(flatten)]
     begin: BeginArgs,
+    /// Wait while another slated runs on the state, and take over when it has ended
+    #[arg(long)]
+    pub(super) standby: bool,
 }
 
 impl Args {
@@ -59,16 +63,25 @@ pub(super) async fn follow(mut args: Args, detached: Option<Detached>) -> Result
     }
     // Before there is a file that says whom to stop, so that a stop in the middle of the start is
     // one, too.
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     // Removed last, so that whoever waits for it can start the next one.
-    let pid_file = match loaded
-        .config
-        .conf
-        .as_ref()
-        .and_then(|c| c.pid_file.as_ref())
-    {
-        Some(path) => Some(PidFile::take(path).await?),
-        None => None,
+    let pid_file = loop {
+        if args.standby {
+            // What is wrong with the configuration is not found out on the day it is needed.
+            daemon::check(&loaded.config, &secrets)?;
+            if !standby::wait(&loaded.config, &mut signals).await? {
+                return Ok(());
+            }
+        }
+        let conf = loaded.config.conf.as_ref();
+        let Some(path) = conf.and_then(|conf| conf.pid_file.as_ref()) else {
+            break None;
+        };
+        match PidFile::take(path).await {
+            // Another one that stood by was quicker.
+            Err(_) if args.standby && standby::is_needed(&loaded.config).await? => {}
+            taken => break Some(taken?),
+        }
     };
     let log = Log::start(&loaded.config, detached.is_some())?;
     tracing_subscriber::registry().with(log.listener()).init();
@@ -80,6 +93,7 @@ pub(super) async fn follow(mut args: Args, detached: Option<Detached>) -> Result
         detached: detached.as_ref(),
         signals,
         log: &log,
+        standby: args.standby,
     };
     let python = args.python.as_deref();
     let asked = args.begin.asked();
@@ -117,6 +131,7 @@ struct Running<'a> {
     detached: Option<&'a Detached>,
     signals: Signals,
     log: &'a Log,
+    standby: bool,
 }
 
 impl Running<'_> {
@@ -143,12 +158,26 @@ impl Running<'_> {
             let log = log.clone();
             signals::on_hangup(move || log.reopen())?;
         }
-        let start = Daemon::start(config, secrets, python, asked, Teller::logging(log.clone()));
-        let daemon = tokio::select! {
-            daemon = Box::pin(start) => daemon?,
-            _ = self.signals.next() => {
-                tracing::info!("Stopped before it had started.");
-                return Ok(());
+        let mut secrets = secrets;
+        let daemon = loop {
+            let teller = Teller::logging(log.clone());
+            let start = Daemon::start(config.clone(), secrets, python, asked, teller);
+            let started = tokio::select! {
+                daemon = Box::pin(start) => daemon,
+                _ = self.signals.next() => {
+                    tracing::info!("Stopped before it had started.");
+                    return Ok(());
+                }
+            };
+            match started {
+                // Another one that stood by was quicker.
+                Err(_) if self.standby && standby::is_needed(&config).await? => {
+                    if !standby::wait(&config, &mut self.signals).await? {
+                        return Ok(());
+                    }
+                    secrets = config.resolve(&System)?.0;
+                }
+                started => break started?,
             }
         };
         self.signals.stop(daemon.stopper());

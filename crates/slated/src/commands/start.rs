@@ -27,6 +27,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
+    if args.run.standby {
+        return Err(CommandError::usage(
+            "`--standby` waits in the foreground: a start in the background has an end",
+        )
+        .hint("`slated run --standby`, as a service of its own"));
+    }
     if !args.detached {
         return launch().await;
     }

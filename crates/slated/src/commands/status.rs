@@ -75,8 +75,15 @@ fn show(status: &StatusView) {
         out::line(format!("         hint: {hint}"));
     }
     let holes = &site.holes;
+    if site.split {
+        out::line("         slow to answer for new and old events at once: asked twice a look");
+    }
+    let settling = match site.settling {
+        0 => String::new(),
+        ids => format!("; up to {ids} events above wait for a fresh hole"),
+    };
     out::line(format!(
-        "head     event {}{caught_up}; {} open holes ({} ids), {} left to the audit; {} late",
+        "head     event {}{caught_up}{settling}; {} open holes ({} ids), {} left to the audit; {} late",
         site.head, holes.open, holes.open_ids, holes.closed, site.late
     ));
     out::line(format!("log      {} events", status.log.events));

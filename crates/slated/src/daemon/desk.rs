@@ -4,17 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use slated_core::follow::decide::Choice;
 use slated_core::rewind;
 use slated_model::{EventId, Offset};
 use slated_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
+use super::decide::Decision;
 use super::intake::IntakeStatus;
 use super::message::{Act, LetterWish, Message, Question, Reply, Roll};
+use crate::view::refusal::Kind;
 use crate::view::{
-    self, Begin, EventLine, EventView, FailuresView, LetterView, LogView, Pick, PluginDetail,
-    Refusal, RewindView, SiteView, StatusView, Subject, Survey, WishView,
+    self, Begin, DecisionView, EventLine, EventView, FailuresView, LetterView, LogView, Pick,
+    PluginDetail, Refusal, RewindView, SiteView, StatusView, Subject, Survey, WishView,
 };
 
 /// How often a plugin is looked at that is to go back and has something in hand, and how long between.
@@ -28,6 +31,7 @@ pub(crate) struct Desk {
     store: Arc<dyn Store>,
     intake: watch::Receiver<IntakeStatus>,
     messages: mpsc::Sender<Message>,
+    decide: mpsc::Sender<Decision>,
 }
 
 impl Desk {
@@ -36,12 +40,14 @@ impl Desk {
         store: Arc<dyn Store>,
         intake: watch::Receiver<IntakeStatus>,
         messages: mpsc::Sender<Message>,
+        decide: mpsc::Sender<Decision>,
     ) -> Self {
         Self {
             url,
             store,
             intake,
             messages,
+            decide,
         }
     }
 
@@ -193,6 +199,30 @@ impl Desk {
     /// Returns what waits for a person, of all plugins or one.
     pub(crate) async fn failures(&self, plugin: Option<String>) -> Result<FailuresView, Refusal> {
         view::failures(&*self.store, plugin).await
+    }
+
+    /// Looks what a choice about a site that became another one comes to, or makes it.
+    pub(crate) async fn decide(
+        &self,
+        choice: Choice,
+        for_good: bool,
+    ) -> Result<DecisionView, Refusal> {
+        if self.intake.borrow().follow.lost.is_none() {
+            let error = "the site is the one that was followed: there is nothing to decide";
+            return Err(Refusal::new(Kind::Impossible, error));
+        }
+        let (reply, answer) = oneshot::channel();
+        let decision = Decision {
+            choice,
+            for_good,
+            reply,
+        };
+        let busy = || {
+            let error = "somebody decides at this moment";
+            Refusal::new(Kind::Impossible, error).hint("`slated status` shows what came of it")
+        };
+        self.decide.try_send(decision).map_err(|_| busy())?;
+        answer.await.unwrap_or_else(|_| Err(Refusal::ending()))
     }
 
     /// Returns dead letters, newest first.

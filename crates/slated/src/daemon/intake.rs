@@ -7,13 +7,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use slated_core::follow::{Disorder, Follower, Look, Next, Pace, Request, Start, Status};
+use slated_core::follow::{
+    AnchorLost, Disorder, Follower, Look, Next, Pace, Request, Start, Status,
+};
 use slated_model::{LedgerState, Row};
 use slated_site::{Backoff, Client, Page, Query};
 use slated_store::{Append, Appended, Store, kill_point};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::decide::Decision;
 use super::message::{Message, Writes};
 use crate::clock::{Clock, wall_ms};
 use crate::tell::{Fact, Teller};
@@ -49,6 +52,19 @@ pub(crate) struct Intake {
     pub(crate) backoff: Backoff,
     /// Why the site could not be read the last time.
     pub(crate) trouble: Option<Trouble>,
+    /// What people decide about a site that became another one.
+    pub(crate) decisions: mpsc::Receiver<Decision>,
+}
+
+/// Says what a person can do about a site that is not the one that was followed.
+pub(crate) const fn way_out(lost: &AnchorLost) -> Option<&'static str> {
+    match lost {
+        // Nothing was followed yet: the choices are those of an import.
+        AnchorLost::Behind { .. } => None,
+        _ => Some(
+            "`slated follow rewind` if the site was restored, `slated follow accept` to take it as it is; both first say what they would do",
+        ),
+    }
 }
 
 /// How long a full disk is left alone before the next try.
@@ -81,9 +97,13 @@ impl Intake {
                     self.publish(&follower, false);
                     self.teller.tell(Fact::AnchorLost {
                         detail: lost.to_string(),
+                        hint: way_out(&lost),
                     });
-                    // Only a person gets slated out of this, by a restart with a decision.
-                    return std::future::pending().await;
+                    let ledger = self.stopped(&lost, follower.head()).await?;
+                    let (start, now) = (self.start.clone(), self.clock.now());
+                    follower = Follower::start(Some(ledger), start, self.pace, now);
+                    told = false;
+                    continue;
                 }
                 Next::Ask(request) => request,
             };
@@ -153,12 +173,12 @@ impl Intake {
         tokio::time::sleep(self.backoff.next(fastrand::f64())).await;
     }
 
-    async fn inform(&self, message: Message) {
+    pub(super) async fn inform(&self, message: Message) {
         // A dispatcher that has ended is the end of us all; its own error says why.
         self.dispatcher.send(message).await.unwrap_or_default();
     }
 
-    async fn ask(&self, request: Request) -> Result<Page, Trouble> {
+    pub(super) async fn ask(&self, request: Request) -> Result<Page, Trouble> {
         let query = match request {
             Request::Newest => Query::Newest,
             Request::Ranges {
@@ -264,7 +284,7 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    fn of_answer(url: &str, disorder: Disorder) -> Self {
+    pub(super) fn of_answer(url: &str, disorder: Disorder) -> Self {
         Self {
             text: format!("{url} was not understood: {disorder}"),
             hint: None,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use slated_core::resume::From;
 use slated_core::{Mono, lane};
-use slated_model::{CallbackId, EventId, LaneRow, Matcher, Offset, OutcomeRow, PluginId, Row};
+use slated_model::{
+    CallbackId, EventId, LaneRow, Matcher, Offset, OutcomeRow, PluginId, Row, Void,
+};
 use slated_store::{LogEnd, Recorded};
 use tokio::sync::oneshot;
 
@@ -31,6 +33,8 @@ pub(crate) enum Message {
     Rows {
         after: Offset,
         rows: Result<Vec<Row>, slated_store::Error>,
+        /// The offset up to which they are complete.
+        through: Offset,
     },
     /// A row that a lane asked for.
     Recalled {
@@ -69,6 +73,11 @@ pub(crate) enum Question {
     /// Which rows must stay: those after the offset, and the plugin that needs them. Until
     /// [`Message::Pruned`] nothing begins before it.
     Needed(oneshot::Sender<Option<(Offset, PluginId)>>),
+    /// Rows are void, as a person decided; answered when that is on record.
+    Void {
+        void: Void,
+        reply: oneshot::Sender<()>,
+    },
     /// Everything about one plugin; its outcomes are left to the store.
     Plugin { name: String, reply: Reply },
     /// Something is to be done to one plugin; the answer shows what became of it.
@@ -147,8 +156,9 @@ pub(crate) struct Standing {
 pub(crate) enum Rests {
     /// It has a lane.
     Lane(lane::Standing),
-    /// Its file was not found, and its record says all.
-    Record(Offset),
+    /// Its file was not found, and its record says all: where its cursor stands, and how often rows
+    /// have become void.
+    Record(Offset, usize),
 }
 
 /// What a person can do to a plugin.

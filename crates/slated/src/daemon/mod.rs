@@ -13,6 +13,7 @@
 pub(crate) mod begin;
 mod calls;
 mod checks;
+mod decide;
 pub(crate) mod desk;
 mod dispatch;
 mod folders;
@@ -125,7 +126,14 @@ impl Daemon {
         let (messages, inbox) = mpsc::channel(MESSAGES);
         let (report, reports) = mpsc::channel(REPORTS);
         let (intake_status, intake_seen) = watch::channel(IntakeStatus::default());
-        let desk = Desk::new(url.clone(), store.clone(), intake_seen, messages.clone());
+        let (decide, decisions) = mpsc::channel(1);
+        let desk = Desk::new(
+            url.clone(),
+            store.clone(),
+            intake_seen,
+            messages.clone(),
+            decide,
+        );
         let mut tasks = JoinSet::new();
 
         let control = control::bind(&folder, group)?;
@@ -145,6 +153,7 @@ impl Daemon {
         let pace = Pace {
             page: usize::try_from(config.site.page).unwrap_or(usize::MAX),
             tick: config.site.tick,
+            settle: config.site.settle,
             ..Pace::default()
         };
         let intake = Intake {
@@ -161,6 +170,7 @@ impl Daemon {
             pace,
             backoff: Backoff::default(),
             trouble: None,
+            decisions,
         };
         let intake = intake.run(stop.clone());
         tasks.spawn(async move { Ok(intake.await?) });
@@ -346,10 +356,9 @@ pub(crate) fn idle_keys(config: &Config) -> Vec<(&str, &Origin)> {
 }
 
 /// Keys that do nothing yet.
-const IDLE: [&str; 7] = [
+const IDLE: [&str; 6] = [
     // slated paces its own attempts.
     "daemon.*",
-    "site.settle",
     "defaults.memory_limit",
     "defaults.recycle_after",
     "mail.*",

@@ -73,10 +73,14 @@ impl Pages {
         waiting.len() == 1
     }
 
-    /// Takes the rows that were read after `after`; returns who waits for them, and up to where
-    /// they are complete.
-    pub(crate) fn take(&mut self, after: Offset, rows: &[Arc<Row>]) -> (Vec<Place>, Offset) {
-        let through = rows.last().map_or(after, |row| row.offset);
+    /// Forgets all pages: their rows may be void.
+    pub(crate) fn forget(&mut self) {
+        self.kept = VecDeque::new();
+    }
+
+    /// Takes the rows that were read after `after` and are complete up to `through`; returns who waits
+    /// for them.
+    pub(crate) fn take(&mut self, after: Offset, rows: &[Arc<Row>], through: Offset) -> Vec<Place> {
         if !rows.is_empty() {
             self.kept.push_back(Page {
                 after,
@@ -86,7 +90,7 @@ impl Pages {
             let surplus = self.kept.len().saturating_sub(PAGES);
             self.kept.drain(..surplus);
         }
-        (self.asked.remove(&after).unwrap_or_default(), through)
+        self.asked.remove(&after).unwrap_or_default()
     }
 }
 
@@ -115,8 +119,8 @@ mod tests {
         assert!(pages.ask(0, Offset(10)));
         assert!(!pages.ask(1, Offset(10)));
         assert!(pages.ask(2, Offset(11)), "another question");
-        let (waiting, through) = pages.take(Offset(10), &rows(11..=13));
-        assert_eq!((waiting, through), (vec![0, 1], Offset(13)));
+        let waiting = pages.take(Offset(10), &rows(11..=13), Offset(13));
+        assert_eq!(waiting, [0, 1]);
         assert_eq!(offsets(&mut pages, 10), Some((vec![11, 12, 13], 13)));
         assert_eq!(offsets(&mut pages, 12), Some((vec![13], 13)));
         assert_eq!(offsets(&mut pages, 9), None);
@@ -127,16 +131,19 @@ mod tests {
     #[test]
     fn rows_that_are_gone_are_no_gap_in_what_is_known() {
         let mut pages = Pages::default();
-        pages.take(Offset(0), &rows([5, 6]));
-        assert_eq!(offsets(&mut pages, 2), Some((vec![5, 6], 6)));
-        assert_eq!(pages.take(Offset(6), &[]), (vec![], Offset(6)));
-        assert_eq!(offsets(&mut pages, 6), None);
+        pages.take(Offset(0), &rows([5, 6]), Offset(9));
+        assert_eq!(offsets(&mut pages, 2), Some((vec![5, 6], 9)));
+        assert_eq!(offsets(&mut pages, 7), Some((vec![], 9)));
+        assert_eq!(offsets(&mut pages, 9), None);
+        assert!(pages.take(Offset(9), &[], Offset(9)).is_empty());
+        pages.forget();
+        assert_eq!(offsets(&mut pages, 2), None);
     }
 
     #[test]
     fn pages_that_nobody_comes_for_are_forgotten() {
         let mut pages = Pages::default();
-        pages.take(Offset(0), &rows([1]));
+        pages.take(Offset(0), &rows([1]), Offset(1));
         let start = Mono::ZERO + Duration::from_mins(1);
         assert!(offsets(&mut pages, 0).is_some());
         pages.rest(start);
@@ -154,10 +161,10 @@ mod tests {
     fn the_page_not_used_for_longest_is_forgotten() {
         let mut pages = Pages::default();
         for page in 0..PAGES as u64 {
-            pages.take(Offset(page), &rows([page + 1]));
+            pages.take(Offset(page), &rows([page + 1]), Offset(page + 1));
         }
         assert!(offsets(&mut pages, 0).is_some());
-        pages.take(Offset(1000), &rows([1001]));
+        pages.take(Offset(1000), &rows([1001]), Offset(1001));
         assert!(offsets(&mut pages, 0).is_some());
         assert!(offsets(&mut pages, 1).is_none());
     }

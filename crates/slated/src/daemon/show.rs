@@ -2,7 +2,7 @@
 
 use slated_model::Offset;
 
-use super::intake::IntakeStatus;
+use super::intake::{IntakeStatus, way_out};
 use super::plugin::Plugin;
 use crate::view::{CallbackView, HolesView, PluginView, RetryView, SiteState, SiteView};
 
@@ -71,8 +71,9 @@ impl SiteView {
                 (None, trouble) => trouble.as_ref().map(|t| t.text.clone()),
             },
             hint: match (&follow.lost, &status.trouble) {
+                (Some(lost), _) => way_out(lost).map(str::to_owned),
                 (None, Some(trouble)) => trouble.hint.map(str::to_owned),
-                _ => None,
+                (None, None) => None,
             },
             head: follow.high.0,
             caught_up: follow.caught_up,
@@ -80,6 +81,8 @@ impl SiteView {
             requests: status.requests,
             holes: HolesView::of(follow),
             late: follow.late,
+            settling: follow.settling,
+            split: follow.split,
         }
     }
 }

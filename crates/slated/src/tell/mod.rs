@@ -36,7 +36,12 @@ pub(crate) enum Fact {
         refused: bool,
     },
     /// The site is not the one that was followed: the intake has ended.
-    AnchorLost { detail: String },
+    AnchorLost {
+        detail: String,
+        hint: Option<&'static str>,
+    },
+    /// A person decided how to go on with it.
+    SiteDecided { detail: String },
     /// An event entered the log.
     EventSeen { event: Event, late: bool },
     /// A row that cannot be read entered the log.
@@ -319,6 +324,7 @@ impl Fact {
             | Self::WentAhead { .. }
             | Self::BeginsWithout { .. }
             | Self::LettersExpired { .. }
+            | Self::SiteDecided { .. }
             | Self::LeftLine {
                 why: Leave::LongCall | Leave::SlowEnd,
                 ..
@@ -438,6 +444,7 @@ impl Fact {
             Self::SiteRead { .. }
             | Self::SiteFailed { .. }
             | Self::AnchorLost { .. }
+            | Self::SiteDecided { .. }
             | Self::FolderUnreadable { .. }
             | Self::FolderReadable { .. }
             | Self::BeginsWithout { .. }

@@ -49,10 +49,14 @@ impl fmt::Display for Fact {
                 write!(f, "{error}; nothing is lost, slated keeps asking.")?;
                 hint.map_or(Ok(()), |hint| write!(f, " Hint: {hint}"))
             }
-            Self::AnchorLost { detail } => write!(
-                f,
-                "The site is not the one that was followed: {detail}. Nothing more is read until a person decides."
-            ),
+            Self::AnchorLost { detail, hint } => {
+                write!(
+                    f,
+                    "The site is not the one that was followed: {detail}. Nothing more is read until a person decides; plugins go on with what the log has."
+                )?;
+                hint.map_or(Ok(()), |hint| write!(f, " Hint: {hint}"))
+            }
+            Self::SiteDecided { detail } => write!(f, "A person decided about the site. {detail}"),
             Self::EventSeen { event, late } => {
                 let head = &event.head;
                 let what = head.event_type.as_deref().unwrap_or("(no type)");

@@ -10,6 +10,7 @@
 
 mod begin;
 mod check;
+mod decision;
 mod detail;
 mod failures;
 mod recorded;
@@ -24,6 +25,7 @@ use slated_store::Store;
 
 pub(crate) use begin::Begin;
 pub(crate) use check::{CheckView, IdleView, StartView, StateView};
+pub(crate) use decision::DecisionView;
 pub(crate) use detail::{PluginDetail, recorded as plugin};
 pub(crate) use failures::{
     FailuresView, GroupView, LetterView, Pick, Placed, SHOWN, Which, WishView, failures,
@@ -75,6 +77,12 @@ pub(crate) struct SiteView {
     pub(crate) holes: HolesView,
     /// Events that filled a hole since the daemon's start.
     pub(crate) late: u64,
+    /// Ids up to the newest shown that wait for a fresh hole to fill (`site.settle`).
+    #[serde(default)]
+    pub(crate) settling: u64,
+    /// Whether the site is slow to answer for new and old ids at once, so that it is asked twice a look.
+    #[serde(default)]
+    pub(crate) split: bool,
 }
 
 /// How the site is, as the follower sees it.
@@ -291,6 +299,10 @@ pub(crate) struct EventView {
     pub(crate) line: EventLine,
     /// The row; a string if it cannot be read.
     pub(crate) event: serde_json::Value,
+    /// Since when it is void, if it is: the site was restored to before it, and nothing stands under
+    /// its id now.
+    #[serde(default)]
+    pub(crate) void_at_ms: Option<i64>,
     pub(crate) plugins: Vec<FateView>,
 }
 

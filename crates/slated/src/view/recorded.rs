@@ -203,26 +203,38 @@ impl LogView {
     }
 }
 
-/// Tells what became of an event in every plugin; `None` if the log does not hold it.
+/// Tells what became of an event in every plugin; `None` if the log does not hold it. Where all that
+/// stood under the id is void, the newest of that is shown.
 pub(crate) async fn event(
     store: &dyn Store,
     id: EventId,
 ) -> slated_store::Result<Option<EventView>> {
-    let Some(row) = store.event(id).await? else {
-        return Ok(None);
+    let (row, void_at_ms, outcomes, attempts) = match store.event(id).await? {
+        Some(row) => {
+            let (outcomes, attempts) = store.fate(id).await?;
+            (row, None, outcomes, attempts)
+        }
+        None => match store.voided(id).await?.pop() {
+            Some(void) => (void.row, Some(void.at_ms), void.outcomes, Vec::new()),
+            None => return Ok(None),
+        },
     };
-    let (outcomes, attempts) = store.fate(id).await?;
     let lanes = store.snapshot().await?.lanes;
-    let plugins = lanes
-        .iter()
-        .filter(|lane| !lane.is_only_a_place())
+    let lanes = lanes.iter().filter(|lane| !lane.is_only_a_place());
+    let mut plugins: Vec<_> = lanes
         .map(|lane| fate(lane, &row, &outcomes, &attempts))
         .collect();
+    if void_at_ms.is_some() {
+        for fate in plugins.iter_mut().filter(|fate| fate.units.is_empty()) {
+            (fate.fate, fate.waits) = ("nothing before it was void".into(), None);
+        }
+    }
     let event = serde_json::from_str(row.event.text());
     let event = event.unwrap_or_else(|_| serde_json::Value::String(row.event.text().into()));
     Ok(Some(EventView {
         line: EventLine::of(&row),
         event,
+        void_at_ms,
         plugins,
     }))
 }
@@ -323,6 +335,9 @@ fn why_discarded(reason: &Discard) -> String {
             "it was a dead letter for as long as those are kept, or one of too many".into()
         }
         Discard::RowGone => "the log no longer holds the event".into(),
+        Discard::Void => {
+            "void: the site was restored to before it, or has another event here".into()
+        }
         Discard::CallbackGone => "the plugin no longer registers this callback".into(),
         Discard::Logged { error } => format!("failed, and by configuration only logged: {error}"),
     }

@@ -5,7 +5,7 @@
 //! * `GET /api/v1/status`
 //! * `GET /api/v1/events?after=OFFSET&limit=N` (without `after`: the newest)
 //! * `GET /api/v1/events/{id}`
-//! * those of `plugins` and `failures`
+//! * those of `plugins`, `failures` and `follow`
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -113,6 +113,7 @@ pub(crate) async fn serve(
         .route("/api/v1/events/{id}", get(event))
         .merge(super::plugins::routes())
         .merge(super::failures::routes())
+        .merge(super::follow::routes())
         .with_state(desk);
     // A dialogue that is under way must not keep the daemon from ending.
     tokio::select! {

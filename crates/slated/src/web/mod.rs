@@ -3,4 +3,5 @@
 pub(crate) mod client;
 pub(crate) mod control;
 mod failures;
+mod follow;
 mod plugins;

@@ -327,7 +327,9 @@ async fn row_28_a_state_of_another_daemon_or_another_site() -> Result<()> {
     assert_eq!(
         error,
         "error: the state belongs to URL, not to http://127.0.0.1:9\n\
-                hint: correct `site.url`, or name another `state.folder` for this site"
+                hint: if it is a mistake, set `site.url` back to URL\n\
+                hint: if it is another site, name another `state.folder` for it\n\
+                hint: if the same site has a new address, start once with `--site-moved`: its events must be those that were seen"
     );
     replace(&config, &text)?;
     world.restart()?;

@@ -9,6 +9,7 @@ mod life;
 mod log;
 mod retention;
 mod sample;
+mod void;
 
 use std::fmt::Debug;
 
@@ -133,6 +134,14 @@ const CHECKS: &[(&str, Check)] = &[
     ("too many dead letters are discarded", |p| {
         Box::pin(retention::letters(p))
     }),
+    (
+        "void rows free their ids, and what is on record of them",
+        |p| Box::pin(void::frees(p)),
+    ),
+    ("void rows keep their offsets", |p| {
+        Box::pin(void::offsets(p))
+    }),
+    ("a site may move", |p| Box::pin(void::moved(p))),
     ("workers are remembered until they are gone", |p| {
         Box::pin(lanes::workers(p))
     }),

@@ -4,7 +4,7 @@
 
 use rusqlite::{ErrorCode, ffi};
 use serde::{Deserialize, Serialize};
-use slated_model::{Anchor, Body, Event, EventId, LedgerChange, Offset};
+use slated_model::{Anchor, Body, Event, EventId, LedgerChange, LedgerState, Offset};
 
 use super::crc::Crc;
 use super::fault::Stop;
@@ -19,6 +19,14 @@ pub(super) struct LedgerHead {
     pub(super) audited: EventId,
     pub(super) anchors: Vec<Anchor>,
 }
+
+/// The last offset that was given: the newest row may be void.
+pub(super) const LAST_OFFSET: &str = "SELECT max(coalesce((SELECT max(offset) FROM event), 0),
+    coalesce((SELECT max(offset) FROM void), 0))";
+
+/// The first offset that there is; the oldest row may be void, too.
+pub(super) const FIRST_OFFSET: &str = "SELECT min(offset) FROM
+    (SELECT min(offset) AS offset FROM event UNION ALL SELECT min(offset) FROM void)";
 
 /// Binds the state to a site, or refuses another.
 pub(super) fn bind(txn: &mut Txn<'_>, url: &str) -> Result<(), Stop> {
@@ -39,7 +47,7 @@ pub(super) fn bind(txn: &mut Txn<'_>, url: &str) -> Result<(), Stop> {
 pub(super) fn append(txn: &mut Txn<'_>, append: &Append) -> Result<Appended, Stop> {
     let mut end: i64 = txn
         .conn
-        .prepare_cached("SELECT coalesce(max(offset), 0) FROM event")?
+        .prepare_cached(LAST_OFFSET)?
         .query_row([], |row| row.get(0))?;
     for (event, late) in &append.events {
         end += 1;
@@ -130,6 +138,19 @@ impl EventRow<'_> {
             .maybe_text(self.unreadable)
             .sum()
     }
+}
+
+/// Puts a whole ledger in the place of the one that stands.
+pub(super) fn replace_ledger(txn: &Txn<'_>, state: &LedgerState) -> Result<(), Stop> {
+    txn.conn.prepare_cached("DELETE FROM hole")?.execute([])?;
+    let change = LedgerChange {
+        high: state.high,
+        anchors: state.anchors.clone(),
+        audited: state.audited,
+        removed: Vec::new(),
+        put: state.holes.clone(),
+    };
+    ledger(txn, &change)
 }
 
 fn ledger(txn: &Txn<'_>, change: &LedgerChange) -> Result<(), Stop> {

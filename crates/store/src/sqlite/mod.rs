@@ -26,6 +26,7 @@ mod readers;
 mod record;
 mod schema;
 mod upkeep;
+mod void;
 mod wish;
 mod writer;
 
@@ -37,7 +38,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use futures_util::future::BoxFuture;
-use slated_model::{Attempt, Change, EventId, Offset, OutcomeRow, PluginId, Row};
+use slated_model::{Attempt, Change, EventId, Offset, OutcomeRow, PluginId, Row, Voided};
 use tokio::sync::{mpsc, oneshot};
 
 use self::fault::Stop;
@@ -46,8 +47,8 @@ use self::readers::{Readers, Source};
 pub use self::upkeep::Checked;
 use self::writer::{Message, QUEUE, Txn, Writer};
 use crate::{
-    Append, Appended, Epoch, Error, Keep, KeepLetters, Letters, Mark, Pruned, Recorded, Result,
-    Snapshot, Store,
+    Append, Appended, Beyond, Epoch, Error, Keep, KeepLetters, Letters, Mark, Print, Pruned,
+    Recorded, Result, Snapshot, Store,
 };
 
 /// How to open a state.
@@ -313,6 +314,19 @@ impl Store for Sqlite {
     ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {
         self.readers
             .ask(move |conn| query::outcomes_between(conn, &plugin, after, through))
+    }
+
+    fn prints(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Print>>> {
+        self.readers
+            .ask(move |conn| query::prints(conn, from, limit))
+    }
+
+    fn beyond(&self, above: EventId) -> BoxFuture<'_, Result<Beyond>> {
+        self.readers.ask(move |conn| void::beyond(conn, above))
+    }
+
+    fn voided(&self, id: EventId) -> BoxFuture<'_, Result<Vec<Voided>>> {
+        self.readers.ask(move |conn| void::voided(conn, id))
     }
 }
 

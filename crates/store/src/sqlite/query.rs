@@ -14,10 +14,10 @@ use slated_model::{
 };
 
 use super::fault::Stop;
-use super::log::{EventRow, LedgerHead, hole_sum};
+use super::log::{EventRow, FIRST_OFFSET, LAST_OFFSET, LedgerHead, hole_sum};
 use super::meta;
 use super::record::{DEAD_LETTER, DISCARDED, DONE, LaneColumns, More, cursor_sum};
-use crate::{Epoch, Letters, LogEnd, Mark, Snapshot};
+use crate::{Epoch, Letters, LogEnd, Mark, Print, Snapshot};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -126,6 +126,7 @@ pub(super) fn rows(conn: &Connection, after: Offset, limit: usize) -> Result<Vec
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     events(
         conn,
+        "event",
         "WHERE offset > ?1 ORDER BY offset LIMIT ?2",
         (after, limit),
     )
@@ -136,7 +137,7 @@ pub(super) fn event(conn: &Connection, id: EventId) -> Result<Option<Row>> {
     let Ok(id) = i64::try_from(id.0) else {
         return Ok(None);
     };
-    Ok(events(conn, "WHERE id = ?1", [id])?.pop())
+    Ok(events(conn, "event", "WHERE id = ?1", [id])?.pop())
 }
 
 /// Reads the row with the highest id up to an offset.
@@ -146,7 +147,7 @@ pub(super) fn highest(conn: &Connection, through: Offset) -> Result<Option<Row>>
     // end, meets the row after about as many steps as rows stand behind `through`.
     let which = "WHERE offset =
         (SELECT offset FROM event WHERE +offset <= ?1 ORDER BY id DESC LIMIT 1)";
-    Ok(events(conn, which, [through])?.pop())
+    Ok(events(conn, "event", which, [through])?.pop())
 }
 
 /// Reads what became of one event.
@@ -206,11 +207,13 @@ pub(super) fn dead_letters(
     let mut rows = match plugin {
         None => numbered(
             conn,
+            "outcome",
             "WHERE o.kind = 'dead_letter' AND o.seq < ?1 ORDER BY o.seq DESC LIMIT ?2",
             (behind, more),
         ),
         Some(plugin) => numbered(
             conn,
+            "outcome",
             "WHERE o.kind = 'dead_letter' AND o.seq < ?1
                AND o.plugin = (SELECT key FROM plugin WHERE folder = ?3 AND stem = ?4)
              ORDER BY o.seq DESC LIMIT ?2",
@@ -264,6 +267,35 @@ pub(super) fn outcomes_between(
     )
 }
 
+/// Reads what was on record of a void row.
+pub(super) fn void_outcomes(conn: &Connection, offset: i64) -> Result<Vec<OutcomeRow>> {
+    let which = "WHERE o.offset = ?1 ORDER BY o.seq";
+    let rows = numbered(conn, "void_outcome", which, [offset])?;
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+/// Reads void rows in order.
+pub(super) fn void_rows(conn: &Connection, after: i64, limit: usize) -> Result<Vec<Row>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let which = "WHERE offset > ?1 ORDER BY offset LIMIT ?2";
+    events(conn, "void", which, (after, limit))
+}
+
+/// Reads what rows are known by, in order of ids.
+pub(super) fn prints(conn: &Connection, from: EventId, limit: usize) -> Result<Vec<Print>> {
+    let Ok(from) = i64::try_from(from.0) else {
+        return Ok(Vec::new());
+    };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let which = "WHERE id >= ?1 ORDER BY id LIMIT ?2";
+    let rows = events(conn, "event", which, (from, limit))?;
+    let print = |row: Row| {
+        let readable = row.event.is_readable();
+        (row.event.id, readable.then(|| row.event.fingerprint()))
+    };
+    Ok(rows.into_iter().map(print).collect())
+}
+
 /// Runs a query and makes something of each row.
 fn all<T, P: rusqlite::Params>(
     conn: &Connection,
@@ -314,15 +346,18 @@ fn checked(stored: i64, sum: i64, of: impl Fn() -> String) -> Result<()> {
 
 /// Reads the extent of the log.
 pub(super) fn log_end(conn: &Connection) -> Result<LogEnd> {
-    let (first, last): (Option<i64>, Option<i64>) = conn
-        .prepare_cached("SELECT (SELECT min(offset) FROM event), (SELECT max(offset) FROM event)")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let first: Option<i64> = conn
+        .prepare_cached(FIRST_OFFSET)?
+        .query_row([], |row| row.get(0))?;
+    let last: i64 = conn
+        .prepare_cached(LAST_OFFSET)?
+        .query_row([], |row| row.get(0))?;
     let pruned = meta::get(conn, meta::LOG_START)?;
     let pruned = pruned.map(|text| meta::number(meta::LOG_START, &text));
     let first = first.map_or(0, |first| first.unsigned_abs().saturating_sub(1));
     Ok(LogEnd {
         start: Offset(pruned.transpose()?.unwrap_or(first)),
-        end: Offset(last.unwrap_or(0).unsigned_abs()),
+        end: Offset(last.unsigned_abs()),
     })
 }
 
@@ -461,10 +496,16 @@ fn callback(row: &Sql<'_>, at: usize, of: impl Fn() -> String) -> Result<Callbac
     Ok(CallbackId::new(name, small(row, at + 1, &of)?))
 }
 
-fn events<P: rusqlite::Params>(conn: &Connection, which: &str, params: P) -> Result<Vec<Row>> {
+/// Reads rows of `event`, or of `void`, which has the same columns.
+pub(super) fn events<P: rusqlite::Params>(
+    conn: &Connection,
+    table: &str,
+    which: &str,
+    params: P,
+) -> Result<Vec<Row>> {
     let sql = format!(
         "SELECT offset, id, late, event_type, attribute_name, created_at, body, unreadable, crc
-         FROM event {which}"
+         FROM {table} {which}"
     );
     all(conn, &sql, params, |row| {
         let offset: i64 = column(row, 0, || "an event".into())?;
@@ -516,20 +557,22 @@ fn outcomes<P: rusqlite::Params>(
     which: &str,
     params: P,
 ) -> Result<Vec<OutcomeRow>> {
-    let rows = numbered(conn, which, params)?;
+    let rows = numbered(conn, "outcome", which, params)?;
     Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
-/// Reads outcomes with their numbers, which grow as they are written.
+/// Reads outcomes of `outcome`, or of `void_outcome`, which has the same columns; with their numbers,
+/// which grow as they are written.
 fn numbered<P: rusqlite::Params>(
     conn: &Connection,
+    table: &str,
     which: &str,
     params: P,
 ) -> Result<Vec<(i64, OutcomeRow)>> {
     let sql = format!(
         "SELECT o.seq, p.folder, p.stem, c.name, c.k, o.event, o.attempt, o.kind, o.us, o.detail,
              o.at_ms
-         FROM outcome o LEFT JOIN plugin p ON p.key = o.plugin
+         FROM {table} o LEFT JOIN plugin p ON p.key = o.plugin
              LEFT JOIN callback c ON c.key = o.callback {which}"
     );
     all(conn, &sql, params, |row| {

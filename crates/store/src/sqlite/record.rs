@@ -16,7 +16,7 @@ use slated_model::{
 use super::crc::Crc;
 use super::fault::Stop;
 use super::writer::Txn;
-use super::{int, meta, unfit, wish};
+use super::{int, meta, unfit, void, wish};
 use crate::{Recorded, kill_point};
 
 /// Writes changes. Lanes come first and cursors next: nobody sees the order within a
@@ -68,6 +68,14 @@ pub(super) fn record(txn: &mut Txn<'_>, changes: &[Change]) -> Result<Recorded, 
             }
             Change::Running(runs) => {
                 meta::put(txn.conn, meta::RUNNING, if *runs { "yes" } else { "no" })?;
+                continue;
+            }
+            Change::Void(voiding) => {
+                void::void(txn, voiding)?;
+                continue;
+            }
+            Change::SiteMoved(url) => {
+                meta::put(txn.conn, meta::SITE, url)?;
                 continue;
             }
             Change::Outcome(row) => (&row.plugin, &row.callback, row.event, outcome(txn, row)?),

@@ -9,7 +9,7 @@
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"slat");
 
 /// The steps from an empty file to the newest format, in order.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 /// Format 1.
 ///
@@ -153,4 +153,36 @@ CREATE INDEX outcome_dead ON outcome (seq) WHERE kind = 'dead_letter';
 const V3: &str = "
 ALTER TABLE lane ADD COLUMN more TEXT;
 CREATE INDEX outcome_dead_of ON outcome (plugin, seq) WHERE kind = 'dead_letter';
+";
+
+/// Format 4: rows of a site that became another one stand apart from the log. They keep their
+/// offsets, and what was on record of them.
+const V4: &str = "
+CREATE TABLE void (
+    offset INTEGER PRIMARY KEY,
+    id INTEGER NOT NULL,
+    late INTEGER NOT NULL,
+    event_type TEXT,
+    attribute_name TEXT,
+    created_at TEXT,
+    body TEXT,
+    unreadable TEXT,
+    crc INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX void_id ON void (id);
+
+CREATE TABLE void_outcome (
+    seq INTEGER PRIMARY KEY,
+    offset INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    plugin INTEGER NOT NULL,
+    callback INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    us INTEGER,
+    detail TEXT,
+    at_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX void_outcome_offset ON void_outcome (offset);
 ";

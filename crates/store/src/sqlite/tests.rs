@@ -175,13 +175,20 @@ async fn the_write_ahead_log_is_carried_over_as_it_grows() {
     assert!(size("state.db-wal") < 8 << 20, "{}", size("state.db-wal"));
 }
 
-/// A format that may come.
-const LATER: &[&str] = &[
-    schema::MIGRATIONS[0],
-    schema::MIGRATIONS[1],
-    schema::MIGRATIONS[2],
-    "ALTER TABLE worker ADD COLUMN host TEXT; CREATE TABLE later (x INTEGER) STRICT",
-];
+/// The newest format.
+const NEWEST: usize = schema::MIGRATIONS.len();
+
+/// Formats of which one more may come.
+fn later(step: &'static str) -> Vec<&'static str> {
+    [schema::MIGRATIONS, &[step]].concat()
+}
+
+/// A step to a format that may come.
+const STEP: &str = "ALTER TABLE worker ADD COLUMN host TEXT; CREATE TABLE later (x INTEGER) STRICT";
+
+fn copy_of(folder: &TempDir) -> PathBuf {
+    folder.path().join(format!("state.db.v{NEWEST}.bak"))
+}
 
 async fn old_state() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -201,14 +208,14 @@ async fn old_state() -> TempDir {
 #[tokio::test]
 async fn a_copy_is_made_before_the_format_changes() {
     let folder = old_state().await;
-    let copy = folder.path().join("state.db.v3.bak");
+    let (copy, newest) = (copy_of(&folder), u32::try_from(NEWEST).unwrap());
     let options = Options {
         version: "0.9.1".into(),
     };
-    let store = Sqlite::open_with(folder.path(), &options, LATER).unwrap();
+    let store = Sqlite::open_with(folder.path(), &options, &later(STEP)).unwrap();
     let wanted = Migrated {
-        from: 3,
-        to: 4,
+        from: newest,
+        to: newest + 1,
         copy: copy.clone(),
     };
     assert_eq!(store.migrated(), Some(&wanted));
@@ -216,7 +223,7 @@ async fn a_copy_is_made_before_the_format_changes() {
     store.append(append([8])).await.unwrap();
     drop(store);
     // Once is enough.
-    let store = Sqlite::open_with(folder.path(), &options, LATER).unwrap();
+    let store = Sqlite::open_with(folder.path(), &options, &later(STEP)).unwrap();
     assert_eq!(store.migrated(), None);
     drop(store);
     // The older slated refuses the file, names the newer one, and changes nothing.
@@ -226,11 +233,14 @@ async fn a_copy_is_made_before_the_format_changes() {
     ] {
         match end {
             Err(Error::Newer {
-                found: 4,
-                known: 3,
+                found,
+                known,
                 version,
                 ..
-            }) => assert_eq!(version, "0.9.1"),
+            }) => assert_eq!(
+                (found, known, version.as_str()),
+                (newest + 1, newest, "0.9.1")
+            ),
             other => panic!("{other:?}"),
         }
     }
@@ -242,16 +252,12 @@ async fn a_copy_is_made_before_the_format_changes() {
 #[tokio::test]
 async fn a_change_of_format_that_fails_leaves_the_old_one() {
     let folder = old_state().await;
-    let broken = &[
-        LATER[0],
-        LATER[1],
-        LATER[2],
-        "CREATE TABLE later (x); SELECT no_such_function()",
-    ];
-    let end = Sqlite::open_with(folder.path(), &Options::default(), broken);
+    let broken = later("CREATE TABLE later (x); SELECT no_such_function()");
+    let end = Sqlite::open_with(folder.path(), &Options::default(), &broken);
     assert!(end.is_err());
-    assert!(folder.path().join("state.db.v3.bak").exists());
-    assert!(!folder.path().join("state.db.v3.bak.half").exists());
+    let copy = copy_of(&folder);
+    assert!(copy.exists());
+    assert!(!copy.with_extension("bak.half").exists());
     let store = open(folder.path());
     assert_eq!(ids(&store).await, [7]);
 }
@@ -260,10 +266,8 @@ async fn a_change_of_format_that_fails_leaves_the_old_one() {
 async fn a_listing_says_that_a_state_is_older_than_it_reads() {
     let folder = old_state().await;
     let conn = connect::immutable(folder.path()).unwrap();
-    match connect::readable(&conn, folder.path(), LATER.len()) {
-        Err(Error::Older {
-            found: 3, known: 4, ..
-        }) => {}
+    match connect::readable(&conn, folder.path(), NEWEST + 1) {
+        Err(Error::Older { found, known, .. }) if found < known => {}
         other => panic!("{other:?}"),
     }
 }
@@ -291,14 +295,13 @@ async fn the_durable_settings_are_on() {
         .await
         .unwrap();
     let id = i64::from(schema::APPLICATION_ID);
-    assert_eq!(settings, ("wal".to_owned(), 2, id, 3));
+    assert_eq!(settings, ("wal".to_owned(), 2, id, 4));
 }
 
 #[tokio::test]
 async fn a_state_of_the_first_format_goes_on_and_finds_its_dead_letters() {
     let folder = tempfile::tempdir().unwrap();
-    let first = &schema::MIGRATIONS[..1];
-    let store = Sqlite::open_with(folder.path(), &Options::default(), first).unwrap();
+    let store = open(folder.path());
     store.append(append([7, 8])).await.unwrap();
     let row = |event, outcome| OutcomeRow {
         plugin: PluginId::new("/p", "a"),
@@ -326,6 +329,13 @@ async fn a_state_of_the_first_format_goes_on_and_finds_its_dead_letters() {
     store.record(changes).await.unwrap();
     store.write(old_lane).await.unwrap();
     drop(store);
+    // What this slated writes, without what later formats have.
+    let conn = rusqlite::Connection::open(folder.path().join("state.db")).unwrap();
+    let older = "DROP INDEX outcome_dead_of; DROP TABLE void; DROP TABLE void_outcome;
+                 DROP INDEX outcome_dead; ALTER TABLE lane DROP COLUMN more;
+                 PRAGMA user_version = 1";
+    conn.execute_batch(older).unwrap();
+    drop(conn);
     let store = open(folder.path());
     let lanes = store.snapshot().await.unwrap().lanes;
     assert_eq!(lanes, [LaneRow::new(PluginId::new("/p", "a"), Offset(1))]);
@@ -333,7 +343,7 @@ async fn a_state_of_the_first_format_goes_on_and_finds_its_dead_letters() {
         .record(vec![Change::Lane(lanes[0].clone())])
         .await
         .unwrap();
-    assert_eq!(store.migrated().map(|m| (m.from, m.to)), Some((1, 3)));
+    assert_eq!(store.migrated().map(|m| (m.from, m.to)), Some((1, 4)));
     let letters = store.dead_letters(None, None, 9).await.unwrap();
     assert_eq!(letters.rows, rows[..1]);
     // No walk over all outcomes leads to them.
@@ -369,7 +379,7 @@ fn old_lane(txn: &mut Txn<'_>) -> std::result::Result<(), Stop> {
         more: None,
     };
     txn.conn.execute(
-        "INSERT INTO lane VALUES (?1, NULL, '[]', 0, NULL, 0, 0, '', 0, '[]', NULL, ?2)",
+        "INSERT INTO lane VALUES (?1, NULL, '[]', 0, NULL, 0, 0, '', 0, '[]', NULL, ?2, NULL)",
         (plugin, columns.sum()),
     )?;
     txn.conn.execute(

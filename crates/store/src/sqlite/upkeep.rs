@@ -159,6 +159,10 @@ fn look_through(conn: &Connection) -> std::result::Result<Checked, Stop> {
     checked.events = look_at(conn, &mut checked, offsets, |after, limit| {
         query::rows(conn, Offset(after.unsigned_abs()), limit).map(drop)
     })?;
+    let void = "SELECT offset FROM void WHERE offset > ?1 ORDER BY offset LIMIT ?2";
+    look_at(conn, &mut checked, void, |after, limit| {
+        query::void_rows(conn, after, limit).map(drop)
+    })?;
     let numbers = "SELECT seq FROM outcome WHERE seq > ?1 ORDER BY seq LIMIT ?2";
     checked.outcomes = look_at(conn, &mut checked, numbers, |after, limit| {
         query::outcomes_after(conn, after, limit).map(drop)

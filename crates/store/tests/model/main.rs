@@ -6,20 +6,24 @@
     reason = "helpers of tests may fail loudly"
 )]
 
+mod flaw;
 mod memory;
+
+use std::collections::BTreeMap;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use slated_model::{
     Anchor, Attempt, Beginning, CallbackId, Change, Discard, Event, EventId, Failure, FailureKind,
-    Fingerprint, HoldRow, Hole, LaneRow, LedgerChange, Offset, Outcome, OutcomeRow, PluginId, Row,
-    Start, SuspectRow, WorkerRow,
+    Fingerprint, HoldRow, Hole, LaneRow, LedgerChange, LedgerState, Offset, Outcome, OutcomeRow,
+    PluginId, Row, Start, SuspectRow, Void, WorkerRow,
 };
 use slated_store::{
     Append, Error, Keep, KeepLetters, Options, Pruned, Snapshot, Sqlite, Store, conformance,
 };
 
-use self::memory::{Flaw, Memory};
+use self::flaw::Flaw;
+use self::memory::Memory;
 
 #[tokio::test]
 async fn the_model_conforms() {
@@ -181,6 +185,20 @@ fn change() -> impl Strategy<Value = Change> {
             started: 1
         })),
         1 => (0..3_u32).prop_map(|pid| Change::WorkerGone { pid }),
+        1 => (0..IDS + 4, ledger()).prop_map(|(above, ledger)| Change::Void(Void {
+            above: EventId(above),
+            ledger: LedgerState {
+                high: ledger.high,
+                anchors: ledger.anchors,
+                // As the table has it: one hole for each low end.
+                holes: ledger.put.into_iter().map(|h| (h.lo, h)).collect::<BTreeMap<_, _>>().into_values().collect(),
+                audited: ledger.audited,
+            },
+            at_ms: 7,
+        })),
+        1 => any::<bool>().prop_map(|first| {
+            Change::SiteMoved(if first { "https://a" } else { "https://b" }.into())
+        }),
         1 => (0..IDS).prop_map(|id| Change::Began(Beginning {
             start: Some(Start::FromId(EventId(id))),
             file: None,
@@ -352,6 +370,21 @@ async fn all(store: &dyn Store) -> String {
         let row = store.highest(Offset(offset)).await.unwrap();
         highest.push(row.as_ref().map(shown));
     }
+    let mut beyond = Vec::new();
+    for id in (0..IDS).step_by(5) {
+        let mut counted = store.beyond(EventId(id)).await.unwrap();
+        counted.done.sort();
+        let prints = store.prints(EventId(id), 6).await.unwrap();
+        beyond.push((counted, prints));
+    }
+    let mut voided = Vec::new();
+    for id in 1..IDS {
+        for mut void in store.voided(EventId(id)).await.unwrap() {
+            let by = |row: &OutcomeRow| (row.plugin.clone(), row.callback.clone());
+            void.outcomes.sort_by_key(by);
+            voided.push((shown(&void.row), void.at_ms, void.outcomes));
+        }
+    }
     let mut fates = Vec::new();
     for id in 1..IDS {
         let (outcomes, mut attempts) = store.fate(EventId(id)).await.unwrap();
@@ -361,7 +394,7 @@ async fn all(store: &dyn Store) -> String {
     }
     format!(
         "{site:?}\n{beginning:?}\n{ledger:?}\n{log:?}\n{lanes:#?}\n{attempts:#?}\n{ahead:#?}\n{workers:?}\n\
-         {rows:#?}\n{tail:#?}\n{latest:#?}\n{of_one:#?}\n{dead:#?}\n{highest:#?}\n{fates:#?}"
+         {rows:#?}\n{tail:#?}\n{latest:#?}\n{of_one:#?}\n{dead:#?}\n{highest:#?}\n{fates:#?}\n{beyond:#?}\n{voided:#?}"
     )
 }
 

@@ -2,127 +2,25 @@
 //!
 //! It can be given a flaw, by which the conformance suite is shown to find one.
 
+mod upkeep;
+mod void;
+mod wish;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use slated_model::{
     Attempt, Beginning, CallbackId, Change, Discard, Event, EventId, LaneRow, LedgerChange,
-    LedgerState, Offset, Outcome, OutcomeRow, PluginId, Row, WorkerRow,
+    LedgerState, Offset, Outcome, OutcomeRow, PluginId, Row, Void, Voided, WorkerRow,
 };
 use slated_store::conformance::Place;
 use slated_store::{
-    Append, Appended, Epoch, Error, Keep, KeepLetters, Letters, LogEnd, Mark, Pruned, Recorded,
-    Result, Snapshot, Store,
+    Append, Appended, Beyond, Epoch, Error, Keep, KeepLetters, Letters, LogEnd, Mark, Print,
+    Pruned, Recorded, Result, Snapshot, Store,
 };
 
-/// What may be wrong with a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flaw {
-    LastOutcomeStands,
-    AlreadyNotTold,
-    OutcomeOfOtherCallback,
-    CursorGoesBack,
-    LaneMovesCursor,
-    CursorMakesNoError,
-    DuplicateLeavesHalf,
-    DuplicateLeavesLedger,
-    DuplicateTaken,
-    PutBeforeRemoved,
-    HolesForgotten,
-    AnchorsForgotten,
-    NoFence,
-    EpochStays,
-    AnySite,
-    SiteForgotten,
-    AttemptStays,
-    AttemptAfterOutcome,
-    AheadById,
-    AheadEmpty,
-    LateForgotten,
-    UnreadableParsed,
-    LatestByEvent,
-    LatestOfAll,
-    HighestIsLast,
-    HighestOfAll,
-    DeadLettersOfAll,
-    DeadLettersOldFirst,
-    WorkersStay,
-    RefusedLeavesHalf,
-    HalfWhenDropped,
-    LimitByOne,
-    HoldForgotten,
-    FirstBeginningStands,
-    RetriedStaysDead,
-    AllAreDead,
-    NeedForgotten,
-    LetterForgotten,
-    LettersStay,
-    LettersTakeOver,
-    RewoundForgetsDone,
-    RewoundKeepsAll,
-    RewoundKeepsInPlace,
-    ClockBelieved,
-    NothingSwept,
-    AllSwept,
-    PagesOverlap,
-    CountsAll,
-    AlwaysRuns,
-}
-
-impl Flaw {
-    pub(crate) const ALL: &[Self] = &[
-        Self::LastOutcomeStands,
-        Self::AlreadyNotTold,
-        Self::OutcomeOfOtherCallback,
-        Self::CursorGoesBack,
-        Self::LaneMovesCursor,
-        Self::CursorMakesNoError,
-        Self::DuplicateLeavesHalf,
-        Self::DuplicateLeavesLedger,
-        Self::DuplicateTaken,
-        Self::PutBeforeRemoved,
-        Self::HolesForgotten,
-        Self::AnchorsForgotten,
-        Self::NoFence,
-        Self::EpochStays,
-        Self::AnySite,
-        Self::SiteForgotten,
-        Self::AttemptStays,
-        Self::AttemptAfterOutcome,
-        Self::AheadById,
-        Self::AheadEmpty,
-        Self::LateForgotten,
-        Self::UnreadableParsed,
-        Self::LatestByEvent,
-        Self::LatestOfAll,
-        Self::HighestIsLast,
-        Self::HighestOfAll,
-        Self::DeadLettersOfAll,
-        Self::DeadLettersOldFirst,
-        Self::WorkersStay,
-        Self::RefusedLeavesHalf,
-        Self::HalfWhenDropped,
-        Self::LimitByOne,
-        Self::HoldForgotten,
-        Self::FirstBeginningStands,
-        Self::RetriedStaysDead,
-        Self::AllAreDead,
-        Self::NeedForgotten,
-        Self::LetterForgotten,
-        Self::LettersStay,
-        Self::LettersTakeOver,
-        Self::RewoundForgetsDone,
-        Self::RewoundKeepsAll,
-        Self::RewoundKeepsInPlace,
-        Self::ClockBelieved,
-        Self::NothingSwept,
-        Self::AllSwept,
-        Self::PagesOverlap,
-        Self::CountsAll,
-        Self::AlwaysRuns,
-    ];
-}
+use super::flaw::Flaw;
 
 type Unit = (EventId, PluginId, CallbackId);
 
@@ -145,6 +43,7 @@ struct State {
     /// Numbers of outcomes, and the time watched since.
     ages: Vec<(u64, u64)>,
     swept: EventId,
+    voided: Vec<Voided>,
 }
 
 /// Where a state in memory lives.
@@ -236,7 +135,12 @@ impl Opened {
             event = Event::parse(&format!("{{\"id\":{}}}", event.id)).unwrap_or(event);
         }
         state.log.push(Row {
-            offset: end(state).next(),
+            offset: if self.has(Flaw::VoidFreesOffset) {
+                let last = state.log.last().map(|row| row.offset);
+                last.unwrap_or_default().next()
+            } else {
+                end(state).next()
+            },
             late: late && !self.has(Flaw::LateForgotten),
             event,
         });
@@ -301,6 +205,12 @@ impl Opened {
                         state.beginning = Some(beginning);
                     }
                 }
+                Change::Void(void) => self.void(state, void),
+                Change::SiteMoved(url) => {
+                    if !self.has(Flaw::MoveForgotten) {
+                        state.site = Some(url);
+                    }
+                }
                 Change::Outcome(row) => self.finish(state, row, &mut recorded),
                 Change::Attempt(row) => {
                     let finished = state.outcomes.values().any(|old| {
@@ -352,69 +262,6 @@ impl Opened {
         Ok(recorded)
     }
 
-    fn dead_letter(&self, state: &State, unit: &Unit) -> Option<u64> {
-        let is_dead = |row: &OutcomeRow| {
-            matches!(row.outcome, Outcome::DeadLetter { .. }) || self.has(Flaw::AllAreDead)
-        };
-        let mut rows = state.outcomes.iter();
-        let found = rows.find(|(_, row)| {
-            (row.event, &row.plugin, &row.callback) == (unit.0, &unit.1, &unit.2) && is_dead(row)
-        });
-        found.map(|(at, _)| *at)
-    }
-
-    fn move_letters(&self, state: &mut State, from: &PluginId, to: &PluginId) {
-        if self.has(Flaw::LettersStay) {
-            return;
-        }
-        let taken = |row: &OutcomeRow| {
-            let of =
-                |unit: (&PluginId, &CallbackId, EventId)| unit == (to, &row.callback, row.event);
-            let mut outcomes = state.outcomes.values();
-            let mut attempts = state.attempts.values();
-            !self.has(Flaw::LettersTakeOver)
-                && (outcomes.any(|o| of((&o.plugin, &o.callback, o.event)))
-                    || attempts.any(|a| of((&a.plugin, &a.callback, a.event))))
-        };
-        let go = |row: &OutcomeRow| {
-            row.plugin == *from && matches!(row.outcome, Outcome::DeadLetter { .. }) && !taken(row)
-        };
-        let moved = state.outcomes.iter().filter(|(_, row)| go(row));
-        let moved: Vec<u64> = moved.map(|(at, _)| *at).collect();
-        for at in moved {
-            if let Some(row) = state.outcomes.get_mut(&at) {
-                row.plugin = to.clone();
-            }
-        }
-    }
-
-    fn rewind(&self, state: &mut State, plugin: &PluginId, to: Offset, again: bool) -> Result<()> {
-        let Some(lane) = state.lanes.get_mut(plugin) else {
-            let what = format!("the way back of {plugin}");
-            return Err(Error::Unfit { what });
-        };
-        if lane.cursor <= to {
-            return Ok(());
-        }
-        lane.cursor = to;
-        let behind = state.log.iter().filter(|row| row.offset > to);
-        let behind: BTreeSet<_> = behind.map(|row| row.event.id).collect();
-        let all = again || self.has(Flaw::RewoundForgetsDone);
-        let goes = |row: &OutcomeRow| {
-            row.plugin == *plugin
-                && behind.contains(&row.event)
-                && (all || !matches!(row.outcome, Outcome::Done { .. }))
-        };
-        if !self.has(Flaw::RewoundKeepsAll) {
-            state.outcomes.retain(|_, row| !goes(row));
-        }
-        if !self.has(Flaw::RewoundKeepsInPlace) {
-            let stays = |a: &Attempt| a.aside || a.plugin != *plugin;
-            state.attempts.retain(|_, a| stays(a));
-        }
-        Ok(())
-    }
-
     fn finish(&self, state: &mut State, row: OutcomeRow, recorded: &mut Recorded) {
         let unit = (row.event, row.plugin.clone(), row.callback.clone());
         if !self.has(Flaw::AttemptStays) {
@@ -434,131 +281,6 @@ impl Opened {
         } else {
             state.written += 1;
             state.outcomes.insert(state.written, row);
-        }
-    }
-
-    fn expire_letters(&self, state: &mut State, keep: KeepLetters) -> u64 {
-        for (_, age) in &mut state.ages {
-            *age = age.saturating_add(keep.watched_ms);
-        }
-        let newest = state.outcomes.keys().last().copied().unwrap_or_default();
-        let last = state.ages.last().copied();
-        let spaced = last.is_none_or(|(_, age)| age >= keep.for_ms / 30);
-        if spaced && newest > last.unwrap_or_default().0 {
-            state.ages.push((newest, 0));
-        }
-        let old = state.ages.iter().filter(|(_, age)| *age >= keep.for_ms);
-        let old = old.map(|(at, _)| *at).max().unwrap_or_default();
-        state.ages.retain(|(_, age)| *age < keep.for_ms);
-        let mut counts = BTreeMap::<PluginId, u64>::new();
-        let mut letters = 0;
-        for (at, row) in state.outcomes.iter_mut().rev() {
-            if !matches!(row.outcome, Outcome::DeadLetter { .. }) {
-                continue;
-            }
-            let nth = counts.entry(row.plugin.clone()).or_default();
-            *nth += 1;
-            let by_clock = self.has(Flaw::ClockBelieved) && row.at_ms < -99;
-            if *nth > keep.each || *at <= old || by_clock {
-                letters += 1;
-                row.outcome = Outcome::Discarded {
-                    reason: Discard::Expired,
-                };
-            }
-        }
-        letters
-    }
-
-    fn sweep(&self, state: &mut State, rows: u64) -> u64 {
-        let went = state.log.iter().filter(|row| row.offset <= state.start);
-        let Some(gone) = went.map(|row| row.event.id).max() else {
-            return 0;
-        };
-        let from = state.swept;
-        let ids: BTreeSet<_> = state.outcomes.values().map(|row| row.event).collect();
-        let next = ids.into_iter().filter(|id| *id > from && *id <= gone);
-        let looked: Vec<_> = next
-            .take(usize::try_from(rows).unwrap_or(usize::MAX))
-            .collect();
-        let log: BTreeSet<_> = state.log.iter().map(|row| row.event.id).collect();
-        let before = state.outcomes.len() + state.attempts.len();
-        let dead = |row: &OutcomeRow| matches!(row.outcome, Outcome::DeadLetter { .. });
-        if !self.has(Flaw::NothingSwept) {
-            state.outcomes.retain(|_, row| {
-                !looked.contains(&row.event)
-                    || log.contains(&row.event)
-                    || (dead(row) && !self.has(Flaw::AllSwept))
-            });
-            state
-                .attempts
-                .retain(|_, row| row.event > gone || log.contains(&row.event));
-        }
-        let all = (looked.len() as u64) < rows;
-        let last = looked.last().copied().unwrap_or(from);
-        state.swept = if all { EventId(0) } else { last };
-        (before - state.outcomes.len() - state.attempts.len()) as u64
-    }
-
-    fn let_go(&self, state: &mut State, keep: &Keep) -> Pruned {
-        let is_dead = |row: &OutcomeRow| matches!(row.outcome, Outcome::DeadLetter { .. });
-        let start = state.start;
-        let after = state.log.iter().filter(|row| row.offset > start);
-        let looked: Vec<_> = after
-            .take(usize::try_from(keep.rows).unwrap_or(usize::MAX))
-            .collect();
-        let young = |row: &&&Row| {
-            let made = row.event.head.created_at.as_deref();
-            made.is_some_and(|made| keep.since.as_str() <= made && made < keep.until.as_str())
-        };
-        let first_young = looked.iter().find(young);
-        let old = match first_young {
-            Some(row) => Offset(row.offset.0 - 1),
-            None => looked.last().map_or(start, |row| row.offset),
-        };
-        let mut more = first_young.is_none() && looked.len() as u64 == keep.rows;
-        let mut through = old.min(Offset(end(state).0.saturating_sub(1)));
-        let there = state.lanes.values().filter(|lane| !lane.gone);
-        let there = there.map(|lane| (lane.cursor, lane.plugin.clone()));
-        let mut held_back_by = None;
-        if let Some((cursor, plugin)) = there.chain(keep.needed.clone()).min()
-            && cursor < through
-            && !self.has(Flaw::NeedForgotten)
-        {
-            through = cursor;
-            held_back_by = Some(plugin);
-            more = false;
-        }
-        more = more && through > start;
-        through = through.max(start);
-        let needed: BTreeSet<EventId> = state
-            .outcomes
-            .values()
-            .filter(|row| is_dead(row) && !self.has(Flaw::LetterForgotten))
-            .map(|row| row.event)
-            .chain(state.attempts.values().map(|row| row.event))
-            .collect();
-        let up_to = state.log.iter().filter(|row| row.offset <= through);
-        let highest = up_to.map(|row| row.event.id).max();
-        let goes = |row: &Row| {
-            let id = row.event.id;
-            row.offset <= through && !needed.contains(&id) && Some(id) != highest
-        };
-        let gone: BTreeSet<_> = state
-            .log
-            .iter()
-            .filter(|row| goes(row))
-            .map(|row| row.event.id)
-            .collect();
-        state.log.retain(|row| !gone.contains(&row.event.id));
-        state.outcomes.retain(|_, row| !gone.contains(&row.event));
-        state.start = through;
-        Pruned {
-            swept: self.sweep(state, keep.rows),
-            events: gone.len() as u64,
-            start: through,
-            held_back_by,
-            more,
-            bytes: 0,
         }
     }
 
@@ -583,7 +305,9 @@ impl Opened {
 }
 
 fn end(state: &State) -> Offset {
-    state.log.last().map(|row| row.offset).unwrap_or_default()
+    let void = state.voided.iter().map(|void| &void.row);
+    let rows = state.log.iter().chain(void);
+    rows.map(|row| row.offset).max().unwrap_or_default()
 }
 
 impl Store for Opened {
@@ -782,6 +506,65 @@ impl Store for Opened {
             let rows = state.outcomes.values();
             let rows = rows.filter(|row| row.plugin == plugin && ids.contains(&row.event));
             Ok(rows.cloned().collect())
+        })
+    }
+
+    fn prints(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Print>>> {
+        Box::pin(async move {
+            let state = self.read();
+            let rows = state.log.iter().filter(|row| row.event.id >= from);
+            let mut prints: Vec<Print> = rows
+                .map(|row| {
+                    let readable = row.event.is_readable();
+                    (row.event.id, readable.then(|| row.event.fingerprint()))
+                })
+                .collect();
+            prints.sort_by_key(|print| print.0);
+            prints.truncate(limit);
+            Ok(prints)
+        })
+    }
+
+    fn beyond(&self, above: EventId) -> BoxFuture<'_, Result<Beyond>> {
+        Box::pin(async move {
+            let state = self.read();
+            let rows = state.log.iter().map(|row| row.event.id);
+            let rows: BTreeSet<_> = rows.filter(|id| *id > above).collect();
+            let ended = || {
+                let outcomes = state.outcomes.values();
+                outcomes.filter(|o| rows.contains(&o.event))
+            };
+            let mut done = BTreeMap::<PluginId, BTreeSet<EventId>>::new();
+            for outcome in ended().filter(|o| matches!(o.outcome, Outcome::Done { .. })) {
+                let of = done.entry(outcome.plugin.clone()).or_default();
+                of.insert(outcome.event);
+            }
+            let letters = ended().filter(|o| matches!(o.outcome, Outcome::DeadLetter { .. }));
+            let attempts = state.attempts.values();
+            let attempts = attempts.filter(|a| rows.contains(&a.event));
+            Ok(Beyond {
+                rows: rows.len() as u64,
+                done: done
+                    .into_iter()
+                    .map(|(p, ids)| (p, ids.len() as u64))
+                    .collect(),
+                dead_letters: letters.count() as u64,
+                attempts: attempts.count() as u64,
+            })
+        })
+    }
+
+    fn voided(&self, id: EventId) -> BoxFuture<'_, Result<Vec<Voided>>> {
+        Box::pin(async move {
+            let state = self.read();
+            let mut voided = state
+                .voided
+                .iter()
+                .filter(|void| void.row.event.id == id)
+                .cloned()
+                .collect::<Vec<_>>();
+            voided.sort_by_key(|void| void.row.offset);
+            Ok(voided)
         })
     }
 }

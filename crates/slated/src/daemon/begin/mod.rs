@@ -121,7 +121,7 @@ impl<'a> Begin<'a> {
                 );
             }
             let state = (store.snapshot().await?, store);
-            let changes = match self.plan(Some(&state)).await? {
+            let mut changes = match self.plan(Some(&state)).await? {
                 Plan::GoOn => Vec::new(),
                 Plan::Keep(beginning) => {
                     tracing::warn!(
@@ -143,6 +143,7 @@ impl<'a> Begin<'a> {
                 }
             };
             let (mut snapshot, store) = state;
+            changes.extend(self.moved(&snapshot));
             if !changes.is_empty() {
                 store.record(changes).await?;
                 snapshot = store.snapshot().await?;
@@ -203,9 +204,21 @@ impl<'a> Begin<'a> {
     fn refuse_other_site(&self, snapshot: &Snapshot) -> Result<(), CommandError> {
         let asked = self.config.site.url.identity();
         match snapshot.site.clone() {
-            Some(bound) if bound != asked => Err(Error::OtherSite { bound, asked }.into()),
+            Some(bound) if bound != asked && !self.asked.site_moved => {
+                Err(refuse::other_site(bound, asked, self.config.conf.is_some()))
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Returns what changes on record where the site has moved.
+    fn moved(&self, snapshot: &Snapshot) -> Option<Change> {
+        let asked = self.config.site.url.identity();
+        let bound = snapshot.site.as_ref().filter(|bound| **bound != asked)?;
+        tracing::warn!(
+            "The state of {bound} goes on with {asked}: the first read tells whether it is the same site."
+        );
+        Some(Change::SiteMoved(asked))
     }
 
     /// Returns where the configuration has the site read from.

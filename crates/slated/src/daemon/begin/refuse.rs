@@ -122,6 +122,22 @@ fn from(error: CommandError, file: &IdFile, flags: &str) -> CommandError {
         ))
 }
 
+/// Refuses to follow another address than the one the state is bound to: a person knows whether that is
+/// a mistake, another site, or the same one.
+pub(super) fn other_site(bound: String, asked: String, conf: bool) -> CommandError {
+    let (url, folder) = if conf {
+        ("[shotgun] server", "eventIdFile")
+    } else {
+        ("site.url", "state.folder")
+    };
+    let same = format!("if it is a mistake, set `{url}` back to {bound}");
+    let error = slated_store::Error::OtherSite { bound, asked };
+    CommandError::configuration(error)
+        .hint(same)
+        .hint(format!("if it is another site, name another `{folder}` for it"))
+        .hint("if the same site has a new address, start once with `--site-moved`: its events must be those that were seen")
+}
+
 /// Lists what could be read of a file.
 fn readable(file: &IdFile) -> String {
     match file.readable() {

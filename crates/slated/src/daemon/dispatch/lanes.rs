@@ -313,18 +313,31 @@ impl Dispatcher {
             return;
         }
         let (store, back) = (self.store.clone(), self.back.clone());
+        // All up to here is on disk.
+        let end = self.tail.end();
         tokio::spawn(async move {
             let rows = store.rows(after, limit).await;
-            back.send(Message::Rows { after, rows })
-                .await
-                .unwrap_or_default();
+            let last = |rows: &Vec<Row>| rows.last().map_or(after, |row| row.offset);
+            let through = match &rows {
+                // Behind the last row there may be void ones, and nothing else.
+                Ok(rows) if rows.len() < limit => last(rows).max(end),
+                Ok(rows) => last(rows),
+                Err(_) => after,
+            };
+            let message = Message::Rows {
+                after,
+                rows,
+                through,
+            };
+            back.send(message).await.unwrap_or_default();
         });
     }
 
-    /// Hands rows that were read to every lane that waits for them.
-    pub(super) fn rows(&mut self, after: Offset, rows: Vec<Row>) {
+    /// Hands rows that were read, all up to `through`, to every lane that waits for them.
+    pub(super) fn rows(&mut self, after: Offset, rows: Vec<Row>, through: Offset) {
+        let rows = self.without_void(rows);
         let rows: Vec<_> = rows.into_iter().map(Arc::new).collect();
-        let (waiting, through) = self.pages.take(after, &rows);
+        let waiting = self.pages.take(after, &rows, through);
         for place in waiting {
             let rows = lane::Input::Rows {
                 after,

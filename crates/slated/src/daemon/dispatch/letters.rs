@@ -125,6 +125,9 @@ impl Dispatcher {
 
     /// Hands an attempt to its lane, or keeps it for the lane to come.
     fn try_again(&mut self, attempt: Attempt) {
+        if self.is_void(attempt.offset, attempt.event) {
+            return;
+        }
         if let Some(place) = self.place_of(&attempt.plugin)
             && self.plugins[place].lane.is_some()
         {

@@ -15,6 +15,7 @@ mod line;
 mod lives;
 mod people;
 mod reports;
+mod void;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -96,6 +97,10 @@ pub(crate) struct Dispatcher {
     waits: Vec<Wait>,
     /// What people wish of dead letters, on its way to the record.
     wishes: Vec<Wish>,
+    /// Rows that became void since the start.
+    void: Vec<void::Gone>,
+    /// Those who wait to hear that rows are void on record.
+    voided: Vec<void::Voided>,
     /// Inputs for lanes that came up while others were handled.
     todo: VecDeque<(Place, lane::Input)>,
     /// Lanes that waited for others and may go on.
@@ -172,6 +177,8 @@ impl Dispatcher {
             heirs: Vec::new(),
             waits: Vec::new(),
             wishes: Vec::new(),
+            void: Vec::new(),
+            voided: Vec::new(),
             todo: VecDeque::new(),
             freed: BTreeSet::new(),
         }
@@ -228,9 +235,14 @@ impl Dispatcher {
                 now,
                 first,
             } => self.since(place, seen_at, now, first),
-            Message::Rows { after, rows } => self.rows(after, rows?),
+            Message::Rows {
+                after,
+                rows,
+                through,
+            } => self.rows(after, rows?, through),
             Message::Recalled { place, event, row } => {
-                self.feed(place, lane::Input::Recalled { event, row: row? });
+                let row = row?.filter(|row| !self.is_void(row.offset, row.event.id));
+                self.feed(place, lane::Input::Recalled { event, row });
             }
             Message::Recorded(result) => self.recorded(result)?,
             Message::NoRoom { who, error } => self.disk(who, error),
@@ -325,6 +337,7 @@ impl Dispatcher {
             self.feed(place, lane::Input::Durable(ticket));
         }
         self.take_up_wishes(&recorded);
+        self.answer_voided();
         Ok(())
     }
 

@@ -73,6 +73,7 @@ impl Dispatcher {
                 );
                 reply.send(needed).unwrap_or_default();
             }
+            Question::Void { void, reply } => self.void(void, reply),
             Question::Letters {
                 letters,
                 wish,
@@ -173,6 +174,12 @@ impl Dispatcher {
     fn act(&mut self, plugin: &PluginId, act: Act) -> Result<(), Refusal> {
         if self.stopping.is_some() {
             return Err(Refusal::ending());
+        }
+        // It may have become void since it was read.
+        if let Act::Skip { row, .. } = &act
+            && self.is_void(row.offset, row.event.id)
+        {
+            return Err(Refusal::no_event(row.event.id));
         }
         let Some(place) = self.place_of(plugin) else {
             return self.act_on_record(plugin, act);
@@ -307,7 +314,7 @@ impl Dispatcher {
                 row: row.clone(),
                 aside: aside(&mut attempts.iter()),
                 callbacks: None,
-                rests: Some(Rests::Record(row.cursor)),
+                rests: Some(Rests::Record(row.cursor, self.void.len())),
                 log_start,
             });
         };
@@ -330,7 +337,7 @@ impl Dispatcher {
 
     /// Does something to a plugin whose file was not found.
     fn act_on_record(&mut self, plugin: &PluginId, act: Act) -> Result<(), Refusal> {
-        let end = self.tail.end();
+        let (end, voids) = (self.tail.end(), self.void.len());
         let Some((row, attempts, ahead)) = self.recorded.get_mut(plugin) else {
             return Err(Refusal::ending());
         };
@@ -345,7 +352,7 @@ impl Dispatcher {
                 done,
                 rests,
             } => {
-                if rests != Rests::Record(row.cursor) {
+                if rests != Rests::Record(row.cursor, voids) {
                     return Err(Refusal::of_rewind(plugin, rewind::Refusal::Busy));
                 }
                 attempts.retain(|attempt| attempt.aside);
