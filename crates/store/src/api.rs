@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use slated_model::{
-    Attempt, Beginning, CallbackId, Change, Event, EventId, Fingerprint, LaneRow, LedgerChange,
-    LedgerState, Offset, OutcomeRow, PluginId, Row, Voided, WorkerRow,
+    Attempt, Beginning, CallbackId, Change, Event, EventId, LaneRow, LedgerChange, LedgerState,
+    Offset, OutcomeRow, PluginId, Row, Voided, WorkerRow,
 };
 
 /// The result of a store operation.
@@ -87,9 +87,8 @@ pub trait Store: Send + Sync + 'static {
         after: Offset,
         through: Offset,
     ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>>;
-    /// Returns what up to `limit` rows are known by, from the id `from` on, in order of ids; `None`
-    /// for a row that cannot be read.
-    fn prints(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Print>>>;
+    /// Returns up to `limit` rows from the id `from` on, in order of ids.
+    fn rows_by_id(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Row>>>;
     /// Counts what a [`Change::Void`] above an id would make void.
     fn beyond(&self, above: EventId) -> BoxFuture<'_, Result<Beyond>>;
     /// Returns the rows that stood under an id and are void now, oldest first.
@@ -109,9 +108,6 @@ pub struct Letters {
     /// Behind which there are more, if there are.
     pub next: Option<Mark>,
 }
-
-/// What a row of the log is known by.
-pub type Print = (EventId, Option<Fingerprint>);
 
 /// What stands in the log above an id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,8 +11,8 @@ mod kill_point;
 mod sqlite;
 
 pub use api::{
-    Append, Appended, Beyond, Epoch, Error, Keep, KeepLetters, Letters, LogEnd, Mark, Print,
-    Pruned, Recorded, Result, Snapshot, Store,
+    Append, Appended, Beyond, Epoch, Error, Keep, KeepLetters, Letters, LogEnd, Mark, Pruned,
+    Recorded, Result, Snapshot, Store,
 };
 pub use event_id_file::{EventIdFile, OldPlugin, Reason, Unusable};
 pub use kill_point::kill_point;

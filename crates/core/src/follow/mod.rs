@@ -26,6 +26,7 @@
 
 mod anchors;
 pub mod decide;
+mod doubt;
 mod first;
 mod ladder;
 mod ledger;
@@ -40,6 +41,7 @@ pub use slated_model::Start;
 use slated_model::{Anchor, Event, EventId, Hole, LedgerChange, LedgerState};
 
 pub use self::anchors::AnchorLost;
+use self::doubt::Doubt;
 use self::first::{First, Found, Step};
 use self::ladder::Rung;
 use self::ledger::{Budget, Ledger};
@@ -124,6 +126,7 @@ pub struct Follower {
     asked: Option<Asked>,
     /// A look that waits for the anchors to vouch for it.
     unproved: Option<Seen>,
+    doubt: Doubt,
     /// The poll under way: when it began, and how many extra looks it has left.
     poll: Option<(Mono, u8)>,
     next_poll: Mono,
@@ -184,6 +187,7 @@ impl Follower {
             lost: None,
             asked: None,
             unproved: None,
+            doubt: Doubt::default(),
             poll: None,
             next_poll: now,
             next_ride: now,
@@ -353,6 +357,10 @@ impl Follower {
         let newest = self.anchors.last().filter(|a| a.id < self.high);
         let mut wanted = spans.clone();
         wanted.extend(newest.map(|a| (a.id, a.id)));
+        // A head that goes alone is to stay cheap.
+        if !(head && spans.is_empty() && self.split.is_on(self.asked_at)) {
+            wanted.extend(self.doubt.spans());
+        }
         if !head {
             wanted.push((self.high, self.high));
         }
@@ -375,6 +383,11 @@ impl Follower {
 
     /// Takes a look's answer, unless the anchors must vouch for it first.
     fn looked(&mut self, now: Mono, seen: Seen) -> Option<Look> {
+        let newest = seen.page.rows.last().map_or(self.high, |row| row.id);
+        if let Err(lost) = (self.doubt).look(&seen.page.rows, newest, self.pace.lookback) {
+            self.lost = Some(lost);
+            return None;
+        }
         let proved = self
             .anchors
             .last()
@@ -402,6 +415,7 @@ impl Follower {
             return None;
         }
         self.recognised = true;
+        self.doubt = Doubt::of(&self.anchors, rows);
         let seen = self.unproved.take()?;
         self.take(now, seen)
     }

@@ -407,6 +407,63 @@ fn a_row_that_came_late_is_an_anchor_too() {
 }
 
 #[test]
+fn a_restore_of_the_newest_row_is_noticed_though_its_id_is_taken_again_late() {
+    for late in [1, 5] {
+        let mut story = Story::new(1..=31, Start::Latest);
+        story.poll();
+        story.site.insert(32);
+        story.tick();
+        // Restored to before 32. What is 32 now commits after 33 and what follows.
+        story.site.remove(&32);
+        story.other.extend(32..=50);
+        for n in 0..late {
+            story.site.insert(33 + n);
+            story.tick();
+        }
+        story.site.insert(32);
+        story.tick();
+        let lost = story.lost();
+        assert!(matches!(
+            lost,
+            AnchorLost::Differs {
+                id: EventId(32),
+                ..
+            }
+        ));
+    }
+}
+
+#[test]
+fn a_newest_row_that_was_only_hidden_is_asked_for_until_it_shows_or_is_old() {
+    let doubts = |asked: Vec<Request>| {
+        let by_id =
+            |r: &Request| matches!(r, Request::Ranges { ids, .. } if ids.contains(&EventId(31)));
+        asked.iter().any(by_id)
+    };
+    let hidden = || {
+        let mut story = Story::new(1..=31, Start::Latest);
+        story.poll();
+        story.site.remove(&31);
+        story.site.insert(32);
+        story.tick();
+        assert_eq!(story.log, [(32, false)]);
+        assert!(doubts(story.tick()));
+        story
+    };
+    let mut story = hidden();
+    story.site.insert(31);
+    story.tick();
+    assert!(!doubts(story.tick()), "it shows");
+    let mut story = hidden();
+    story.site.insert(31 + PACE.lookback);
+    story.tick();
+    assert!(doubts(story.tick()));
+    story.site.insert(32 + PACE.lookback);
+    story.tick();
+    assert!(!doubts(story.tick()), "no id is in flight for so long");
+}
+
+#[test]
 fn behind_a_full_page_the_head_goes_alone_and_at_once() {
     let mut story = Story::resume([10, 20, 30], state([10, 20, 30], &[(11, 19)]));
     story.poll();

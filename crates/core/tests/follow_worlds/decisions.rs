@@ -92,15 +92,7 @@ pub(crate) fn decided(seed: u64, with: &Around) -> (World, Vec<f64>) {
     );
     let noticed = w.now - t;
     let old: BTreeSet<u64> = disk.log.iter().map(|e| e.0).collect();
-    if disk.log.iter().any(|e| e.2 == 1) {
-        // A restore of less than a page is noticed when their ids are taken again, and an old hole may fill
-        // before that: then both histories agree above the restore, too.
-        assert!(
-            lost < 500,
-            "{lost} rows lost: foreign rows before the alarm"
-        );
-        return (w, vec![noticed]);
-    }
+    let late: BTreeSet<u64> = disk.log.iter().filter(|e| e.1).map(|e| e.0).collect();
     // The person thinks.
     w.now += w.uniform(1.0, 100.0);
     (w.fail, w.kill, w.down) = (with.fail, with.kill, 30.0);
@@ -122,10 +114,12 @@ pub(crate) fn decided(seed: u64, with: &Around) -> (World, Vec<f64>) {
         live(&mut w, &mut disk, last + 700.0, &Start::Latest),
         "stopped again"
     );
-    // A row before the restore that cannot be read proves nothing; the agreement may be below it.
+    // A row before the restore that cannot be read proves nothing, nor does one that may have come after
+    // it; the agreement may be below them.
     assert!(above < first, "row {above} is of another history");
     let blind = |id: u64| (above + 1..first).contains(&id);
-    assert!((above + 1..first).all(|id| !w.table.readable(id) || !w.table.vis.contains_key(&id)));
+    let tells = |id: u64| w.table.readable(id) && old.contains(&id) && !late.contains(&id);
+    assert!(!(above + 1..first).any(tells), "{above} is too low");
     let below = old.iter().copied().filter(|id| *id <= above);
     let seen = |id: &u64, at: &f64| match choice {
         Choice::Rewind => true,
@@ -139,7 +133,9 @@ pub(crate) fn decided(seed: u64, with: &Around) -> (World, Vec<f64>) {
         .vis
         .iter()
         .filter(|(id, at)| **id >= first && seen(id, at));
-    let must = below.chain(new.map(|(id, _)| *id));
+    let again = old.range(above + 1..first).copied();
+    let again = again.filter(|_| choice == Choice::Rewind);
+    let must = below.chain(again).chain(new.map(|(id, _)| *id));
     // Rows may become visible while the decision is made.
     let maybe = |id: u64| {
         blind(id)
@@ -167,7 +163,7 @@ fn make(w: &mut World, disk: &mut Disk, choice: Choice) -> (u64, (u64, f64, f64)
         loop {
             match decide.step() {
                 Step::Done => break,
-                Step::Log { from, limit } => decide.log(disk.prints(from.0, limit)),
+                Step::Log { from, limit } => decide.log(&disk.by_id(from.0, limit)),
                 Step::Ask(request) => match w.answer(&request) {
                     Ok(rows) => decide.site(rows).expect("an orderly page"),
                     Err(Halt::Failed) => w.now += 5.0,

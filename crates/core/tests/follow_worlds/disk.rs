@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 
 use slated_core::follow::Look;
-use slated_core::follow::decide::{Change, Print};
-use slated_model::{Anchor, EventId, Hole, LedgerChange, LedgerState};
+use slated_core::follow::decide::Change;
+use slated_model::{Anchor, EventId, Hole, LedgerChange, LedgerState, Offset, Row};
 
 use crate::ledger::Ledger;
-use crate::site::{UNREADABLE, life, print};
+use crate::site::{event, life};
 
 /// An appended event: id, whether it was late, and the history of the site it is from.
 pub(crate) type Logged = (u64, bool, u32);
@@ -65,16 +65,17 @@ impl Disk {
             (self.born, self.first_high) = (now, high);
         }
     }
-    /// Returns what the log's rows are known by, in order of ids.
-    pub(crate) fn prints(&self, from: u64, limit: usize) -> Vec<Print> {
-        let mut rows: Vec<_> = self.log.iter().filter(|row| row.0 >= from).collect();
-        rows.sort_unstable_by_key(|row| row.0);
-        // A row that cannot be read is of no history.
-        let print = |row: &&Logged| {
-            let known = (row.2 != UNREADABLE).then(|| print(row.2));
-            (EventId(row.0), known)
+    /// Returns the log's rows in order of ids.
+    pub(crate) fn by_id(&self, from: u64, limit: usize) -> Vec<Row> {
+        let mut rows: Vec<(u64, &Logged)> = (1..).zip(&self.log).collect();
+        rows.retain(|(_, row)| row.0 >= from);
+        rows.sort_unstable_by_key(|(_, row)| row.0);
+        let row = |(offset, row): &(u64, &Logged)| Row {
+            offset: Offset(*offset),
+            late: row.1,
+            event: event(row.0, row.2),
         };
-        rows.iter().take(limit).map(print).collect()
+        rows.iter().take(limit).map(row).collect()
     }
     /// Makes rows void, and puts another ledger in place.
     pub(crate) fn void(&mut self, change: Change) {

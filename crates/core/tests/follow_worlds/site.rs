@@ -2,11 +2,12 @@
 //! follower meets on its way to it. Times are seconds.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use slated_core::Mono;
 use slated_core::follow::Request;
-use slated_model::{Body, Event, EventId, Fingerprint, Head};
+use slated_model::{Body, Event, EventId, Head};
 
 use crate::table::Table;
 
@@ -52,13 +53,11 @@ pub(crate) struct World {
     pub(crate) peak: usize,
     /// When a page was first not full: time, requests and polls by then.
     pub(crate) caught: Option<(f64, u64, u64)>,
-    body: Body,
 }
 
 impl World {
     pub(crate) fn new(mut rng: fastrand::Rng, vis: HashMap<u64, f64>, now: f64) -> Self {
         let (inclusive, odd) = (rng.bool(), if rng.bool() { 7 } else { u64::MAX });
-        let body = Body::Json(serde_json::value::RawValue::NULL.to_owned().into());
         let mut world = Self {
             rng,
             now,
@@ -82,7 +81,6 @@ impl World {
             kills: 0,
             peak: 0,
             caught: None,
-            body,
         };
         world.table.add(vis);
         world
@@ -132,18 +130,8 @@ impl World {
             .collect())
     }
     fn row(&self, id: u64, life: u32) -> Event {
-        if !self.table.readable(id) {
-            return Event::unreadable(EventId(id), "{");
-        }
-        let head = Head {
-            created_at: Some(life.to_string()),
-            ..Head::default()
-        };
-        Event {
-            id: EventId(id),
-            head,
-            body: self.body.clone(),
-        }
+        let readable = self.table.readable(id);
+        event(id, if readable { life } else { UNREADABLE })
     }
 }
 
@@ -156,11 +144,21 @@ pub(crate) fn life(event: &Event) -> u32 {
     made.map_or(UNREADABLE, |t| t.parse().unwrap())
 }
 
-/// Returns what a row of a history is known by.
-pub(crate) fn print(life: u32) -> Fingerprint {
-    Fingerprint {
+/// Makes a row of a history.
+pub(crate) fn event(id: u64, life: u32) -> Event {
+    static BODY: LazyLock<Body> =
+        LazyLock::new(|| Body::Json(serde_json::value::RawValue::NULL.to_owned().into()));
+    if life == UNREADABLE {
+        return Event::unreadable(EventId(id), "{");
+    }
+    let head = Head {
         created_at: Some(life.to_string()),
-        event_type: None,
+        ..Head::default()
+    };
+    Event {
+        id: EventId(id),
+        head,
+        body: BODY.clone(),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use slated_core::follow::decide::{Choice, Decide, Print, Step};
+use slated_core::follow::decide::{Choice, Decide, Step};
 use slated_core::follow::{AnchorLost, Request};
 use slated_model::{EventId, LedgerState, Void};
 use slated_store::Beyond;
@@ -97,8 +97,7 @@ impl Intake {
             match decide.step() {
                 Step::Done => break,
                 Step::Log { from, limit } => {
-                    let rows: Vec<Print> = self.store.prints(from, limit).await?;
-                    decide.log(rows);
+                    decide.log(&self.store.rows_by_id(from, limit).await?);
                 }
                 Step::Ask(request) => {
                     let page = match self.ask(request).await {

@@ -47,8 +47,8 @@ use self::readers::{Readers, Source};
 pub use self::upkeep::Checked;
 use self::writer::{Message, QUEUE, Txn, Writer};
 use crate::{
-    Append, Appended, Beyond, Epoch, Error, Keep, KeepLetters, Letters, Mark, Print, Pruned,
-    Recorded, Result, Snapshot, Store,
+    Append, Appended, Beyond, Epoch, Error, Keep, KeepLetters, Letters, Mark, Pruned, Recorded,
+    Result, Snapshot, Store,
 };
 
 /// How to open a state.
@@ -316,9 +316,9 @@ impl Store for Sqlite {
             .ask(move |conn| query::outcomes_between(conn, &plugin, after, through))
     }
 
-    fn prints(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Print>>> {
+    fn rows_by_id(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Row>>> {
         self.readers
-            .ask(move |conn| query::prints(conn, from, limit))
+            .ask(move |conn| query::rows_by_id(conn, from, limit))
     }
 
     fn beyond(&self, above: EventId) -> BoxFuture<'_, Result<Beyond>> {

@@ -17,7 +17,7 @@ use super::fault::Stop;
 use super::log::{EventRow, FIRST_OFFSET, LAST_OFFSET, LedgerHead, hole_sum};
 use super::meta;
 use super::record::{DEAD_LETTER, DISCARDED, DONE, LaneColumns, More, cursor_sum};
-use crate::{Epoch, Letters, LogEnd, Mark, Print, Snapshot};
+use crate::{Epoch, Letters, LogEnd, Mark, Snapshot};
 
 type Result<T> = std::result::Result<T, Stop>;
 
@@ -281,19 +281,14 @@ pub(super) fn void_rows(conn: &Connection, after: i64, limit: usize) -> Result<V
     events(conn, "void", which, (after, limit))
 }
 
-/// Reads what rows are known by, in order of ids.
-pub(super) fn prints(conn: &Connection, from: EventId, limit: usize) -> Result<Vec<Print>> {
+/// Reads rows in order of ids.
+pub(super) fn rows_by_id(conn: &Connection, from: EventId, limit: usize) -> Result<Vec<Row>> {
     let Ok(from) = i64::try_from(from.0) else {
         return Ok(Vec::new());
     };
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let which = "WHERE id >= ?1 ORDER BY id LIMIT ?2";
-    let rows = events(conn, "event", which, (from, limit))?;
-    let print = |row: Row| {
-        let readable = row.event.is_readable();
-        (row.event.id, readable.then(|| row.event.fingerprint()))
-    };
-    Ok(rows.into_iter().map(print).collect())
+    events(conn, "event", which, (from, limit))
 }
 
 /// Runs a query and makes something of each row.

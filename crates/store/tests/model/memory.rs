@@ -16,8 +16,8 @@ use slated_model::{
 };
 use slated_store::conformance::Place;
 use slated_store::{
-    Append, Appended, Beyond, Epoch, Error, Keep, KeepLetters, Letters, LogEnd, Mark, Print,
-    Pruned, Recorded, Result, Snapshot, Store,
+    Append, Appended, Beyond, Epoch, Error, Keep, KeepLetters, Letters, LogEnd, Mark, Pruned,
+    Recorded, Result, Snapshot, Store,
 };
 
 use super::flaw::Flaw;
@@ -509,19 +509,14 @@ impl Store for Opened {
         })
     }
 
-    fn prints(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Print>>> {
+    fn rows_by_id(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Row>>> {
         Box::pin(async move {
             let state = self.read();
             let rows = state.log.iter().filter(|row| row.event.id >= from);
-            let mut prints: Vec<Print> = rows
-                .map(|row| {
-                    let readable = row.event.is_readable();
-                    (row.event.id, readable.then(|| row.event.fingerprint()))
-                })
-                .collect();
-            prints.sort_by_key(|print| print.0);
-            prints.truncate(limit);
-            Ok(prints)
+            let mut rows: Vec<Row> = rows.cloned().collect();
+            rows.sort_by_key(|row| row.event.id);
+            rows.truncate(limit);
+            Ok(rows)
         })
     }
 

@@ -17,15 +17,12 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
-use slated_model::{Anchor, Event, EventId, Fingerprint, Hole, LedgerState};
+use slated_model::{Anchor, Event, EventId, Hole, LedgerState, Row};
 
 use self::survey::Survey;
 use super::first::{First, Step as FirstStep};
 use super::{Disorder, Pace, Request, Start, anchors};
 use crate::Mono;
-
-/// What a row of the log is known by; `None` for one that cannot be read.
-pub type Print = (EventId, Option<Fingerprint>);
 
 /// What a person can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +139,7 @@ impl Decide {
     }
 
     /// Takes rows of the log.
-    pub fn log(&mut self, rows: Vec<Print>) {
+    pub fn log(&mut self, rows: &[Row]) {
         self.survey.log(rows);
     }
 

@@ -5,13 +5,19 @@
 //! histories of one site are the same up to a restore and differ after it, so a place whose rows the
 //! site does not show as they were is above the agreement.
 //!
+//! After a small restore the new history may write into an old hole before anybody notices; that row
+//! is the same on both sides, and lies above rows that were lost. So only a row that entered the log
+//! before one that was lost speaks for an agreement: then it was there when the site was restored.
+//!
 //! Invariant: a row that cannot be read on either side says nothing. Invariant: the agreement is a row
-//! that the site has shown as it was.
+//! that the site has shown as it was. Invariant: no row that was lost lies below it.
 
-use slated_model::{Anchor, Event, EventId, LedgerState};
+use std::collections::BTreeMap;
 
-use super::super::Request;
-use super::{Finding, Print, Step};
+use slated_model::{Anchor, Event, EventId, Fingerprint, LedgerState, Offset, Row};
+
+use super::super::{Request, anchors};
+use super::{Finding, Step};
 
 /// Rows of the log that are held against the site at once.
 const PROBE: usize = 100;
@@ -24,13 +30,35 @@ pub(super) struct Survey {
     /// The lowest id that is known, or taken, to be above the agreement.
     hi: EventId,
     stage: Stage,
+    /// What was held against the site.
+    held: BTreeMap<EventId, Held>,
+    /// The site is not recognised by its anchors, or does not show the newest.
+    strange: bool,
     finding: Finding,
+}
+
+/// A row of the log, held against the site's.
+#[derive(Debug)]
+struct Held {
+    /// Where it stands in the log; 0 for one that the log does not hold, which is older.
+    offset: Offset,
+    print: Fingerprint,
+    as_now: AsNow,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AsNow {
+    Same,
+    Another,
+    Absent,
 }
 
 #[derive(Debug)]
 enum Stage {
     Newest,
-    Anchors,
+    /// Where this anchor, and then the next ones, stand in the log.
+    Places(usize, Vec<Print>),
+    Anchors(Vec<Print>),
     /// Whether few enough rows are left to look at them all.
     Left,
     /// Rows of the log from the middle on.
@@ -40,6 +68,9 @@ enum Stage {
     Done,
 }
 
+/// What a row is known by.
+type Print = (EventId, Offset, Fingerprint);
+
 impl Survey {
     pub(super) fn new(ledger: &LedgerState, page: usize) -> Self {
         Self {
@@ -47,6 +78,8 @@ impl Survey {
             limit: page.clamp(2, PROBE),
             hi: ledger.high.next(),
             stage: Stage::Newest,
+            held: BTreeMap::new(),
+            strange: false,
             finding: Finding {
                 high: ledger.high,
                 ..Finding::default()
@@ -61,32 +94,49 @@ impl Survey {
     /// Says what to do; `None` when the search has ended.
     pub(super) fn next(&self) -> Option<Step> {
         let limit = self.limit;
-        let ids = |ids: Vec<EventId>| Some(Step::Ask(Request::Ids(ids)));
+        let log = |from, limit| Some(Step::Log { from, limit });
+        let ids = |rows: &[Print]| {
+            let ids = rows.iter().map(|row| row.0).collect();
+            Some(Step::Ask(Request::Ids(ids)))
+        };
         match &self.stage {
             Stage::Newest => Some(Step::Ask(Request::Newest)),
-            Stage::Anchors => ids(self.anchors.iter().map(|a| a.id).collect()),
-            Stage::Left => Some(Step::Log {
-                from: self.low().next(),
-                limit,
-            }),
-            Stage::Middle(from) => Some(Step::Log { from: *from, limit }),
-            Stage::Compare(rows, _) => ids(rows.iter().map(|row| row.0).collect()),
+            Stage::Places(n, _) => log(self.anchors[*n].id, 1),
+            Stage::Left => log(self.low().next(), limit),
+            Stage::Middle(from) => log(*from, limit),
+            Stage::Anchors(rows) | Stage::Compare(rows, _) => ids(rows),
             Stage::Done => None,
         }
     }
 
-    pub(super) fn log(&mut self, mut rows: Vec<Print>) {
-        rows.retain(|row| row.0 < self.hi);
+    pub(super) fn log(&mut self, rows: &[Row]) {
+        if let Stage::Places(n, known) = &mut self.stage {
+            let anchor = &self.anchors[*n];
+            let row = rows.iter().find(|row| row.event.id == anchor.id);
+            let offset = row.map(|row| row.offset).unwrap_or_default();
+            known.push((anchor.id, offset, anchor.print.clone()));
+            *n += 1;
+            if *n == self.anchors.len() {
+                self.stage = Stage::Anchors(std::mem::take(known));
+            }
+            return;
+        }
+        let below = rows.iter().filter(|row| row.event.id < self.hi);
+        let many = below.clone().count();
+        let readable = below.filter(|row| row.event.is_readable());
+        let prints = readable.map(|row| (row.event.id, row.offset, row.event.fingerprint()));
         match self.stage {
-            Stage::Left if rows.is_empty() => self.stage = Stage::Done,
-            Stage::Left if rows.len() < self.limit => self.stage = Stage::Compare(rows, None),
+            Stage::Left if many == 0 => self.stage = Stage::Done,
+            Stage::Left if many < self.limit => {
+                self.stage = Stage::Compare(prints.collect(), None);
+            }
             Stage::Left => {
                 let (low, high) = (self.low().0, self.hi.0);
                 self.stage = Stage::Middle(EventId(low + (high - low).div_ceil(2)));
             }
             // Nothing of the log stands in the upper half.
-            Stage::Middle(from) if rows.is_empty() => self.look_below(from),
-            Stage::Middle(from) => self.stage = Stage::Compare(rows, Some(from)),
+            Stage::Middle(from) if many == 0 => self.look_below(from),
+            Stage::Middle(from) => self.stage = Stage::Compare(prints.collect(), Some(from)),
             // Rows that nobody asked for are no news.
             _ => {}
         }
@@ -99,28 +149,30 @@ impl Survey {
                 self.stage = if self.anchors.is_empty() {
                     Stage::Left
                 } else {
-                    Stage::Anchors
+                    Stage::Places(0, Vec::new())
                 };
             }
-            Stage::Anchors => {
-                let known: Vec<Print> = self
-                    .anchors
-                    .iter()
-                    .map(|a| (a.id, Some(a.print.clone())))
-                    .collect();
-                if let Some(differs) = self.compare(&known, rows) {
+            Stage::Anchors(known) => {
+                let newest = known.last().map(|print| print.0);
+                let differs = self.compare(known, rows);
+                let newest = newest.and_then(|id| self.held.get(&id));
+                self.strange = anchors::judge(&self.anchors, rows).is_err()
+                    || newest.is_some_and(|row| row.as_now == AsNow::Absent);
+                self.conclude();
+                if let Some(differs) = differs {
                     self.hi = self.hi.min(differs);
                 }
                 self.stage = Stage::Left;
             }
             Stage::Compare(known, from) => {
                 let low = self.low();
-                let differs = self.compare(&known, rows);
+                let differs = self.compare(known, rows);
+                self.conclude();
                 let Some(from) = from else {
                     return;
                 };
                 if self.low() > low {
-                    self.hi = differs.unwrap_or(self.hi);
+                    self.hi = differs.map_or(self.hi, |differs| self.hi.min(differs));
                     self.stage = Stage::Left;
                 } else {
                     self.look_below(from);
@@ -140,39 +192,52 @@ impl Survey {
         self.stage = Stage::Left;
     }
 
-    /// Takes what agrees before the first row that differs, and returns that one.
-    fn compare(&mut self, known: &[Print], rows: &[Event]) -> Option<EventId> {
-        let mut newest = None;
-        for (id, print) in known {
-            let row = rows.iter().find(|r| r.id == *id && r.is_readable());
-            let (Some(row), Some(print)) = (row, print) else {
-                continue;
+    /// Takes how rows of the log compare with the site's; returns the lowest that is another one.
+    fn compare(&mut self, known: Vec<Print>, rows: &[Event]) -> Option<EventId> {
+        let mut differs = None;
+        for (id, offset, print) in known {
+            let as_now = match rows.iter().find(|row| row.id == id) {
+                None => AsNow::Absent,
+                Some(row) if !row.is_readable() => continue,
+                Some(row) if row.fingerprint() == print => AsNow::Same,
+                Some(_) => {
+                    differs.get_or_insert(id);
+                    AsNow::Another
+                }
             };
-            if row.fingerprint() != *print {
-                let lowest = self.finding.differs.map_or(*id, |known| known.min(*id));
-                self.finding.differs = Some(lowest);
-                self.keep(newest);
-                return Some(*id);
-            }
-            let anchor = Anchor {
-                id: *id,
-                print: print.clone(),
+            let held = Held {
+                offset,
+                print,
+                as_now,
             };
-            // Of anchors each one tells; of rows between them the newest is enough.
-            if self.anchors.contains(&anchor) {
-                self.finding.anchors.push(anchor.clone());
-            }
-            newest = Some(anchor);
+            self.held.insert(id, held);
         }
-        self.keep(newest);
-        None
+        differs
     }
 
-    fn keep(&mut self, newest: Option<Anchor>) {
-        let Some(anchor) = newest.filter(|a| a.id > self.low()) else {
-            return;
+    /// Draws what follows from all that was held against the site.
+    fn conclude(&mut self) {
+        let of = |kind| self.held.iter().filter(move |(_, h)| h.as_now == kind);
+        let last = |kind| of(kind).map(|(_, h)| h.offset).max();
+        let differs = of(AsNow::Another).map(|(id, _)| *id).next();
+        // What is absent may only be hidden, as some rows always are; not so where the site is strange.
+        let lost = last(AsNow::Another).or_else(|| last(AsNow::Absent).filter(|_| self.strange));
+        let speaks = |(id, held): &(&EventId, &Held)| {
+            differs.is_none_or(|differs| **id < differs) && lost.is_none_or(|l| held.offset < l)
         };
-        self.finding.agree = Some(anchor.id);
-        self.finding.anchors.push(anchor);
+        let agree = of(AsNow::Same).rfind(speaks).map(|(id, _)| *id);
+        // Of anchors each one tells; of rows between them the newest is enough.
+        let mut anchors = Vec::new();
+        for (id, held) in of(AsNow::Same) {
+            let anchor = Anchor {
+                id: *id,
+                print: held.print.clone(),
+            };
+            if Some(*id) == agree || (Some(*id) < agree && self.anchors.contains(&anchor)) {
+                anchors.push(anchor);
+            }
+        }
+        (self.finding.agree, self.finding.differs) = (agree, differs);
+        self.finding.anchors = anchors;
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use slated_model::Offset;
+
 use super::*;
 
 const PACE: Pace = Pace {
@@ -83,12 +85,16 @@ fn decide(
                 return (finding, decide.change(), asked);
             }
             Step::Log { from, limit } => {
-                let rows = log.range(from.0..).take(limit);
-                let print = |(id, h): (&u64, &u8)| {
-                    let event = event(*id, *h);
-                    (event.id, event.is_readable().then(|| event.fingerprint()))
+                // Rows of the log came in order of ids, those of a later history last.
+                let mut order: Vec<_> = log.iter().map(|(id, h)| (*h, *id)).collect();
+                order.sort_unstable();
+                let row = |(id, h): (&u64, &u8)| Row {
+                    offset: Offset(1 + order.binary_search(&(*h, *id)).unwrap() as u64),
+                    late: false,
+                    event: event(*id, *h),
                 };
-                decide.log(rows.map(print).collect());
+                let rows: Vec<_> = log.range(from.0..).take(limit).map(row).collect();
+                decide.log(&rows);
             }
             Step::Ask(request) => {
                 asked += 1;
@@ -251,4 +257,34 @@ fn a_look_alone_changes_nothing() {
         let (finding, change, _) = decide(&rows(1..=50, 1), &log, &state, choice, false);
         assert_eq!((finding.agree, change), (Some(EventId(50)), None));
     }
+}
+
+#[test]
+fn a_row_of_the_new_history_in_an_old_hole_is_no_agreement() {
+    // 90 was a hole. The site was restored to 84, and wrote 90 before anybody noticed; 85 to 89 are late.
+    let mut log = rows((1..=100).filter(|id| *id != 90), 1);
+    log.insert(90, 2);
+    let state = ledger(&log, 100, &[]);
+    for others in [vec![], vec![95], vec![85], vec![99, 100]] {
+        let mut site = rows(1..=84, 1);
+        site.insert(90, 2);
+        site.extend(rows(others.iter().copied(), 2));
+        for choice in [Choice::Rewind, Choice::Accept] {
+            let (finding, change, _) = decide(&site, &log, &state, choice, true);
+            assert_eq!(finding.agree, Some(EventId(84)), "{others:?}");
+            assert_eq!(change.unwrap().above, EventId(84), "{others:?}");
+        }
+    }
+}
+
+#[test]
+fn a_site_that_shows_again_what_it_hid_has_nothing_to_go_back_to() {
+    let log = rows(1..=100, 1);
+    // An old anchor stays hidden, as some rows do.
+    let mut site = log.clone();
+    let state = ledger(&log, 100, &[]);
+    site.remove(&state.anchors[1].id.0);
+    let (finding, change, _) = decide(&site, &log, &state, Choice::Rewind, true);
+    assert_eq!(finding.agree, Some(EventId(100)));
+    assert_eq!(change.unwrap().above, EventId(100), "nothing is void");
 }
