@@ -22,6 +22,14 @@ impl Doubt {
         Self(anchors[known..].to_vec())
     }
 
+    /// Keeps what is doubted among the anchors, so that it is asked for after a restart, too, and
+    /// compared when a person decides.
+    pub(super) fn stay(&self, anchors: &mut Vec<Anchor>) {
+        anchors.extend_from_slice(&self.0);
+        anchors.sort_by_key(|anchor| anchor.id);
+        anchors.dedup_by_key(|anchor| anchor.id);
+    }
+
     /// Returns what to ask for.
     pub(super) fn spans(&self) -> impl Iterator<Item = Span> {
         self.0.iter().map(|anchor| (anchor.id, anchor.id))

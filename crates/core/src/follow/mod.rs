@@ -462,6 +462,7 @@ impl Follower {
                 .extend(events.iter().filter_map(|(row, _)| anchors::of(row)));
             self.anchors.sort_by_key(|a| a.id);
             self.anchors = anchors::thin(std::mem::take(&mut self.anchors));
+            self.doubt.stay(&mut self.anchors);
         }
         for span in spans {
             if let Some(lo) = self.ledger.absent(span, top, now) {
