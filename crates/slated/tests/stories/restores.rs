@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use slated_sim::{EventRow, Site};
+use slated_testkit::Death;
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
 use crate::{LIMIT, Value, WANTED, World, begins, begun, json, lines, says, shows, world};
@@ -73,11 +74,21 @@ async fn row_31_a_restored_site_is_noticed_and_a_rewind_gives_its_new_events_onc
     assert!(!dry.contains("plugins/wrong"), "{dry}");
     assert_eq!(times(&world, &lost)?, [1; 20]);
 
-    // Nor does a restart.
+    // Nor does a death in the middle of the decision.
     world.kill9().await?;
-    world.restart()?;
+    let death = Death {
+        point: "in_void",
+        count: 1,
+        both: false,
+    };
+    world.restart_to_die(death)?;
     says(&mut world, ALARM, 2).await?;
+    refused(&world, &["rewind", "--yes"]).await?;
+    assert!(world.dies(LIMIT).await?, "it made rows void and lived");
+    world.restart()?;
+    says(&mut world, ALARM, 3).await?;
     shows(&world, "anchor lost", lost_it).await?;
+    assert_eq!(world.ask("follow", &["rewind"]).await?, dry);
     let done = world.ask("follow", &["rewind", "--yes", "--json"]).await?;
     let done: Value = serde_json::from_str(&done)?;
     assert_eq!((&done["done"], &done["void"]), (&json!(true), &json!(20)));
