@@ -353,6 +353,16 @@ impl Lane {
         let aside = self.aside.values().map(|a| &a.trial.attempt);
         self.in_place.iter().map(|t| &t.attempt).chain(aside)
     }
+    /// Returns what has an outcome though the cursor has not passed its event.
+    pub fn finished_ahead(&self) -> impl Iterator<Item = (EventId, &CallbackId)> {
+        let units = self.finished.iter();
+        let units = units.flat_map(|(event, f)| f.callbacks.iter().map(|c| (*event, c)));
+        let open = |unit: &(EventId, &CallbackId)| {
+            self.attempts()
+                .any(|attempt| (attempt.event, &attempt.callback) == *unit)
+        };
+        units.filter(move |unit| !open(unit))
+    }
     /// Returns how many events are in flight: sent, and their outcomes not durable yet.
     pub fn in_flight(&self) -> usize {
         self.flights.len() + self.undurable.len()

@@ -1,6 +1,7 @@
 //! What a person does about what failed for good: the list of it, another try, an end.
 
 use anyhow::{Context as _, Result, ensure};
+use slated_testkit::history::Line;
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
 use crate::{
@@ -181,5 +182,39 @@ async fn a_plugin_that_is_renamed_takes_its_dead_letters_along() -> Result<()> {
     let again = async || unit(&world, event, "second").await;
     answers(&world, again, |unit| unit["attempt"] == 2).await?;
     letters(&world, 1).await?;
+    Ok(())
+}
+
+/// One callback has finished with an event, the next one failed and holds the plugin, and then its file is
+/// renamed: under the new name the one that failed runs again, and the one that finished does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_renamed_half_way_through_an_event_does_the_other_half() -> Result<()> {
+    let first = Callback::new("f").wants(WANTED);
+    let fails = Callback::new("g").wants(WANTED).stops_on_error();
+    let mut world = world()
+        .plugin(
+            Plugin::journal("old")
+                .callback(first)
+                .callback(fails.does(Act::Raise, 1, Some(1))),
+        )
+        .start()
+        .await?;
+    let event = happen(world.site());
+    shows(&world, "held", |s| is(s, "old", "held")).await?;
+    for kind in ["json", "tries", "py"] {
+        let path = |name: &str| world.folder().join(format!("plugins/{name}.{kind}"));
+        std::fs::rename(path("old"), path("new"))?;
+    }
+    shows(&world, "moved", |s| is(s, "new", "running")).await?;
+    // In the journal it keeps its old name: three runs, two of them of the one that failed.
+    begins(&mut world, "old", event, 3).await?;
+    let next = happen(world.site());
+    begins(&mut world, "old", next, 2).await?;
+    let journal = world.journal()?;
+    let runs = |name: &str| {
+        let of = |line: &&Line| matches!(line, Line::Start { callback: c, event: e, .. } if c.name() == name && e.0 == event);
+        journal.iter().filter(of).count()
+    };
+    assert_eq!((runs("f"), runs("g")), (1, 2));
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use slated_core::{lane, life, resume};
 use slated_model::{
-    Change, Discard, LaneRow, Offset, Outcome, OutcomeRow, PluginId, QuarantineRow,
+    CallbackId, Change, Discard, EventId, LaneRow, Offset, Outcome, OutcomeRow, PluginId,
+    QuarantineRow,
 };
 
 use super::Dispatcher;
@@ -115,7 +116,15 @@ impl Dispatcher {
             self.feed(place, lane::Input::WriteDown);
         }
         let live = old.and_then(|place| self.plugins[place].lane.as_ref());
-        let live = live.map(|lane| (lane.row(), lane.attempts().cloned().collect(), Vec::new()));
+        let live = live.map(|lane| {
+            let ahead = lane.finished_ahead();
+            let ahead = ahead.map(|(event, callback)| finished_before(from, to, event, callback));
+            (
+                lane.row(),
+                lane.attempts().cloned().collect(),
+                ahead.collect(),
+            )
+        });
         let found = live.or_else(|| self.recorded.get(from).cloned());
         self.vanish(from);
         // A plugin that stood there before and was removed makes way, unless it is further on.
@@ -330,5 +339,26 @@ impl Dispatcher {
             plugin: self.plugins[place].id.clone(),
             what,
         });
+    }
+}
+
+/// Keeps a callback that has finished under the old name from running again under the new one.
+fn finished_before(
+    from: &PluginId,
+    to: &PluginId,
+    event: EventId,
+    callback: &CallbackId,
+) -> OutcomeRow {
+    OutcomeRow {
+        plugin: to.clone(),
+        callback: callback.clone(),
+        event,
+        attempt: 0,
+        outcome: Outcome::Discarded {
+            reason: Discard::Person {
+                reason: format!("it has finished as {from}"),
+            },
+        },
+        at_ms: wall_ms(),
     }
 }
