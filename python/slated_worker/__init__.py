@@ -12,6 +12,7 @@ Standard library only, syntax of Python 3.7: it must run wherever plugins run.
     registrar      what a plugin sees as `reg`, and what it registered
     matching       `matchEvents` as the daemon understands it
     clients        the `sg` of each callback
+    dry            a client that refuses and records what it is to write
     events         a row as the client would have returned it
     calls          one callback with one event
     failure        what is told about an exception

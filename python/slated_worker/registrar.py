@@ -34,9 +34,11 @@ class Callback(object):
 class Plugin(object):
     """What one load registered."""
 
-    def __init__(self, logger, clients):
+    def __init__(self, logger, clients, dry=False):
         self.logger = logger
         self.clients = clients
+        # Whether nothing may be written to the site.
+        self.dry = dry
         self.callbacks = []
         self.emails = True
         self.warnings = []
@@ -108,6 +110,17 @@ class Registrar(object):
         and of no other: what a service takes to do a thing once. None between callbacks."""
         running = self.__plugin.running
         return running and "%s:%s" % (running[0].get("key", ""), running[1].id)
+
+    def isReplay(self):
+        """Tells whether the running callback is given a past event again, by `slated replay`.
+        False between callbacks."""
+        running = self.__plugin.running
+        return bool(running and running[0].get("replay"))
+
+    def isDry(self):
+        """Tells whether this is a dry run: then `sg` refuses and records every write, and what
+        else a plugin does, such as files and messages, it should leave."""
+        return self.__plugin.dry
 
     def registerCallback(
         self,

@@ -7,12 +7,12 @@ import threading
 import time
 
 import slated_worker
-from slated_worker import calls, channel as channels, clients, events, loading, logs
+from slated_worker import calls, channel as channels, clients, dry, events, loading, logs
 from slated_worker import registrar, surroundings
 from slated_worker import watch as watches
 
-PROTOCOL = {"major": 1, "minor": 0}
-FEATURES = ["log"]
+PROTOCOL = {"major": 1, "minor": 1}
+FEATURES = ["log", "dry"]
 
 # How the process ends.
 OK = 0
@@ -65,7 +65,7 @@ def _serve(channel, hello):
         if client is None:
             raise loading.LoadFailed(loading.no_client(missing))
         handler = logs.FrameHandler(channel)
-        plugin, ready = _load(client, plugin_file, site, config, limits, handler)
+        plugin, ready = _load(client, plugin_file, site, config, limits, handler, channel)
     except loading.LoadFailed as failed:
         channel.send(dict(failed.report, type="load_failed"))
         watch.leave()
@@ -88,7 +88,7 @@ def _hello(client_version):
     }
 
 
-def _load(client, plugin_file, site, config, limits, handler):
+def _load(client, plugin_file, site, config, limits, handler, channel):
     name, path = plugin_file["name"], plugin_file["path"]
     logger = logs.plugin_logger(name, config.get("log_level", 20), handler)
     opener = clients.Clients(client, site)
@@ -96,7 +96,9 @@ def _load(client, plugin_file, site, config, limits, handler):
     url = site["url"]
     for secret in ("lend", "proxy"):
         site.pop(secret, None)
-    plugin = registrar.Plugin(logger, opener)
+    plugin = registrar.Plugin(logger, opener, dry=bool(config.get("dry")))
+    if plugin.dry:
+        dry.seal(client, dry.Ledger(channel, lambda: plugin.running))
     module, digest, warnings = loading.load(name, path, url)
     loading.register(module, registrar.Registrar(plugin), path, url)
     plugin.open = False

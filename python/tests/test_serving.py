@@ -176,6 +176,16 @@ class Serving(unittest.TestCase):
         self.assertEqual(seen, [(1, one), (1, other), (2, other)])
         self.assertEqual((self.reg.getAttempt(), self.reg.getIdempotencyKey()), (None, None))
 
+    def test_a_plugin_can_tell_a_replay_and_a_dry_run(self):
+        seen = []
+        self.reg.registerCallback("s", "k", lambda *a: seen.append(self.reg.isReplay()))
+        live, again = event(1, [0]), event(2, [0])
+        again["replay"] = True
+        self.play(live, again)
+        self.assertEqual((seen, self.reg.isReplay()), ([False, True], False))
+        dry = registrar.Plugin(logging.getLogger("plugin.p"), None, dry=True)
+        self.assertEqual((self.reg.isDry(), registrar.Registrar(dry).isDry()), (False, True))
+
     def test_the_soft_limit_of_a_frame_is_each_calls(self):
         self.reg.registerCallback("s", "k", lambda *a: None)
         frame = event(1, [0])

@@ -24,6 +24,7 @@ const PACKAGE: &[(&str, &str)] = files![
     "cause.py",
     "channel.py",
     "clients.py",
+    "dry.py",
     "events.py",
     "failure.py",
     "loading.py",

@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use slated_model::{CallbackId, Failure, FailureKind, Matcher};
-use slated_wire::{Emails, LoadFailed, Log, WorkerHello};
+use slated_wire::{Emails, LoadFailed, Log, WorkerHello, Write};
 
 use crate::SpawnError;
 
@@ -63,6 +63,8 @@ pub enum Report {
     },
     /// A record of the plugin's loggers.
     Log(Log),
+    /// What a plugin that is dry would have written to the site.
+    Write(Write),
     /// A line the plugin printed, to stdout or stderr.
     Stderr {
         /// The line.

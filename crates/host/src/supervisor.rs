@@ -321,6 +321,9 @@ impl Supervisor {
                 Report::Done { seq: done.seq }
             }
             (Phase::Loading { .. } | Phase::Running, FromWorker::Log(log)) => Report::Log(log),
+            (Phase::Loading { .. } | Phase::Running, FromWorker::Write(write)) => {
+                Report::Write(write)
+            }
             (phase, message) => {
                 let name = kind(&message);
                 return Ok(Err(format!("`{name}` while {}", phase.name())));
@@ -500,5 +503,6 @@ const fn kind(message: &FromWorker) -> &'static str {
         FromWorker::Result(_) => "result",
         FromWorker::Done(_) => "done",
         FromWorker::Log(_) => "log",
+        FromWorker::Write(_) => "write",
     }
 }

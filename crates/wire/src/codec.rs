@@ -48,6 +48,7 @@ impl Message for FromWorker {
             "result" => body(line, Self::Result),
             "done" => body(line, Self::Done),
             "log" => body(line, Self::Log),
+            "write" => body(line, Self::Write),
             _ => return None,
         })
     }

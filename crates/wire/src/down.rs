@@ -93,6 +93,10 @@ pub struct Config {
     /// The file mode creation mask, or the daemon's where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,
+    /// Whether nothing may be written to the site: the client refuses every write and the worker
+    /// tells it in a `write`. Only a worker that lists the feature `dry` keeps to it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry: bool,
 }
 
 /// Limits of one worker.
@@ -167,6 +171,7 @@ impl Default for Config {
             use_session_uuid: true,
             import_paths: Vec::new(),
             umask: None,
+            dry: false,
         }
     }
 }

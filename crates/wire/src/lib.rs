@@ -4,7 +4,8 @@
 //! framing and does no I/O, so that both ends, tests and tools read the same definition.
 //!
 //! * [`ToWorker`]: what the daemon says: `hello`, `event`, `goodbye`
-//! * [`FromWorker`]: what a worker says: `hello`, `ready`, `load_failed`, `result`, `done`, `log`
+//! * [`FromWorker`]: what a worker says: `hello`, `ready`, `load_failed`, `result`, `done`, `log`,
+//!   `write`
 //! * [`encode`], [`decode`]: one message, one line
 //! * [`Lines`]: bytes as they arrive, cut into lines
 //! * [`Protocol`]: which versions understand each other
@@ -31,9 +32,9 @@ pub use error::FrameError;
 pub use lines::Lines;
 pub use up::{
     CallError, CallResult, Callback, Done, Emails, FromWorker, LoadFailed, LoadPhase, Log, Ready,
-    WorkerHello,
+    WorkerHello, Write,
 };
-pub use version::{FEATURES, PROTOCOL, Protocol, VersionMismatch};
+pub use version::{DRY, FEATURES, PROTOCOL, Protocol, VersionMismatch};
 
 /// The longest line either side accepts unless the hello says otherwise: 16 MiB.
 pub const MAX_FRAME: usize = 16 * 1024 * 1024;

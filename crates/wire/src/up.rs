@@ -21,6 +21,9 @@ pub enum FromWorker {
     Done(Done),
     /// A record of the plugin's loggers.
     Log(Log),
+    /// What a plugin would have written to the site, were it not dry. Said to a daemon that asked
+    /// for that, alone.
+    Write(Write),
 }
 
 /// Who the worker is.
@@ -197,6 +200,28 @@ pub struct Log {
     /// The frame that was being worked on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
+}
+
+/// A write to the site that was refused in a dry run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Write {
+    /// The frame that was being worked on; none while the plugin was loading, or between frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The callback that ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<u32>,
+    /// The client's method, such as `update`; each request of a `batch` for itself.
+    pub method: String,
+    /// The type of the entity, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<String>,
+    /// Its id, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<i64>,
+    /// What was to be written, as JSON where it can be, cut where it is long.
+    #[serde(default)]
+    pub data: String,
 }
 
 impl Default for Emails {

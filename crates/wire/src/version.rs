@@ -3,10 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 /// The version this crate speaks.
-pub const PROTOCOL: Protocol = Protocol { major: 1, minor: 0 };
+pub const PROTOCOL: Protocol = Protocol { major: 1, minor: 1 };
 
 /// The optional behaviour this crate knows, by name. What both sides list is in use.
-pub const FEATURES: &[&str] = &["log"];
+pub const FEATURES: &[&str] = &["log", DRY];
+
+/// The worker lets its plugin write nothing to the site where the hello says so, and tells what
+/// would have been written. Since 1.1.
+pub const DRY: &str = "dry";
 
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

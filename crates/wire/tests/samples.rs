@@ -11,7 +11,7 @@ mod tests {
     use slated_model::{AttributeRule, Cause, Failure, FailureKind, Matcher};
     use slated_wire::{
         CallError, CallResult, Callback, Emails, EventFrame, FrameError, FromWorker, Lines, Log,
-        MAX_FRAME, Message, Ready, Secret, ToWorker, decode, encode,
+        MAX_FRAME, Message, Ready, Secret, ToWorker, Write, decode, encode,
     };
 
     fn samples(direction: &str) -> Vec<(PathBuf, String)> {
@@ -49,7 +49,15 @@ mod tests {
             BTreeSet::from(["event", "goodbye", "hello"].map(String::from))
         );
         let up = read_and_write::<FromWorker>("up");
-        let wanted = ["done", "hello", "load_failed", "log", "ready", "result"];
+        let wanted = [
+            "done",
+            "hello",
+            "load_failed",
+            "log",
+            "ready",
+            "result",
+            "write",
+        ];
         assert_eq!(up, BTreeSet::from(wanted.map(String::from)));
     }
 
@@ -247,7 +255,19 @@ mod tests {
                     seq: Some(1),
                 })
             });
-        prop_oneof![result, ready, log]
+        let write = (".*", proptest::option::of(".*"), any::<i64>(), ".*").prop_map(
+            |(method, entity, id, data)| {
+                FromWorker::Write(Write {
+                    seq: None,
+                    n: None,
+                    method,
+                    entity,
+                    id: Some(id),
+                    data,
+                })
+            },
+        );
+        prop_oneof![result, ready, log, write]
     }
 
     proptest! {

@@ -175,6 +175,7 @@ impl Workers {
                 use_session_uuid: self.config.plugins.session_uuid,
                 import_paths: settings.import_paths.clone(),
                 umask: settings.umask,
+                dry: false,
             },
             window: settings.window,
             max_frame: wire::MAX_FRAME,

@@ -73,7 +73,8 @@ impl Dispatcher {
                     self.feed(place, lane::Input::Answer { seq, n, reply });
                 }
             }
-            Report::Done { .. } => {}
+            // No lane runs dry.
+            Report::Done { .. } | Report::Write(_) => {}
             Report::Log(log) => {
                 let call = log.seq.and_then(|seq| self.call(place, generation, seq));
                 let plugin = &mut self.plugins[place];
