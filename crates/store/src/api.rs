@@ -43,6 +43,9 @@ pub trait Store: Send + Sync + 'static {
     fn record(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<Recorded>>;
     /// Returns up to `limit` rows after `after`, in log order.
     fn rows(&self, after: Offset, limit: usize) -> BoxFuture<'_, Result<Vec<Row>>>;
+    /// Returns up to `limit` rows whose event ids are from one up to another, both included, in the
+    /// order of their ids.
+    fn between(&self, from: EventId, to: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Row>>>;
     /// Returns the row of an event, if the log holds it.
     fn event(&self, id: EventId) -> BoxFuture<'_, Result<Option<Row>>>;
     /// Returns the row with the highest event id among those up to `through`, if there is one.
@@ -87,8 +90,6 @@ pub trait Store: Send + Sync + 'static {
         after: Offset,
         through: Offset,
     ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>>;
-    /// Returns up to `limit` rows from the id `from` on, in order of ids.
-    fn rows_by_id(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Row>>>;
     /// Counts what a [`Change::Void`] above an id would make void.
     fn beyond(&self, above: EventId) -> BoxFuture<'_, Result<Beyond>>;
     /// Returns the rows that stood under an id and are void now, oldest first.

@@ -97,7 +97,7 @@ impl Intake {
             match decide.step() {
                 Step::Done => break,
                 Step::Log { from, limit } => {
-                    decide.log(&self.store.rows_by_id(from, limit).await?);
+                    decide.log(&self.store.between(from, EventId(u64::MAX), limit).await?);
                 }
                 Step::Ask(request) => {
                     let page = match self.ask(request).await {

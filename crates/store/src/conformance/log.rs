@@ -40,6 +40,26 @@ pub(super) async fn order(place: &dyn Place) -> Verdict {
     same("log", &log, &wanted)
 }
 
+pub(super) async fn between(place: &dyn Place) -> Verdict {
+    let store = place.open().await.fine("open")?;
+    fill(&*store, [5, 9, 3, 7, 11]).await?;
+    for (from, to, limit, wanted) in [
+        (5, 9, 10, &[5, 7, 9][..]),
+        (0, u64::MAX, 10, &[3, 5, 7, 9, 11]),
+        (4, u64::MAX, 2, &[5, 7]),
+        (6, 6, 10, &[]),
+        (9, 5, 10, &[]),
+        (3, 3, 1, &[3]),
+        (3, 9, 0, &[]),
+        (u64::MAX, u64::MAX, 10, &[]),
+    ] {
+        let rows = store.between(EventId(from), EventId(to), limit).await;
+        let ids: Vec<_> = rows.fine("between")?.iter().map(|r| r.event.id.0).collect();
+        same(&format!("{limit} of {from}..={to}"), &ids, &wanted.to_vec())?;
+    }
+    Ok(())
+}
+
 pub(super) async fn highest(place: &dyn Place) -> Verdict {
     let store = place.open().await.fine("open")?;
     let none = store.highest(Offset(9)).await.fine("an empty log")?;

@@ -72,6 +72,9 @@ const CHECKS: &[(&str, Check)] = &[
     ("the log keeps arrival order and text", |p| {
         Box::pin(log::order(p))
     }),
+    ("rows are found by their ids, in the order of ids", |p| {
+        Box::pin(log::between(p))
+    }),
     ("the highest id up to an offset is found", |p| {
         Box::pin(log::highest(p))
     }),

@@ -55,9 +55,6 @@ pub(super) async fn frees(place: &dyn Place) -> Verdict {
     let mut beyond = store.beyond(EventId(6)).await.fine("beyond")?;
     beyond.done.sort();
     same("beyond", &beyond, &wanted)?;
-    let rows = store.rows_by_id(EventId(4), 3).await.fine("rows by id")?;
-    let rows: Vec<_> = rows.iter().map(|row| row.event.id.0).collect();
-    same("rows by id", &rows, &vec![4, 5, 6])?;
 
     store.record(vec![void_above(6)]).await.fine("void")?;
     let left = vec![(1, 1), (2, 3), (3, 5), (4, 6), (9, 4)];

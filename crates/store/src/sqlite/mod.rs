@@ -263,6 +263,11 @@ impl Store for Sqlite {
             .ask(move |conn| query::rows(conn, after, limit))
     }
 
+    fn between(&self, from: EventId, to: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Row>>> {
+        self.readers
+            .ask(move |conn| query::between(conn, from, to, limit))
+    }
+
     fn event(&self, id: EventId) -> BoxFuture<'_, Result<Option<Row>>> {
         self.readers.ask(move |conn| query::event(conn, id))
     }
@@ -314,11 +319,6 @@ impl Store for Sqlite {
     ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>> {
         self.readers
             .ask(move |conn| query::outcomes_between(conn, &plugin, after, through))
-    }
-
-    fn rows_by_id(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Row>>> {
-        self.readers
-            .ask(move |conn| query::rows_by_id(conn, from, limit))
     }
 
     fn beyond(&self, above: EventId) -> BoxFuture<'_, Result<Beyond>> {

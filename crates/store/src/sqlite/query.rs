@@ -132,6 +132,27 @@ pub(super) fn rows(conn: &Connection, after: Offset, limit: usize) -> Result<Vec
     )
 }
 
+/// Reads rows by their event ids.
+pub(super) fn between(
+    conn: &Connection,
+    from: EventId,
+    to: EventId,
+    limit: usize,
+) -> Result<Vec<Row>> {
+    // An id past what SQLite can count is past every row.
+    let Ok(from) = i64::try_from(from.0) else {
+        return Ok(Vec::new());
+    };
+    let to = i64::try_from(to.0).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    events(
+        conn,
+        "event",
+        "WHERE id >= ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
+        (from, to, limit),
+    )
+}
+
 /// Reads the row of one event.
 pub(super) fn event(conn: &Connection, id: EventId) -> Result<Option<Row>> {
     let Ok(id) = i64::try_from(id.0) else {
@@ -279,16 +300,6 @@ pub(super) fn void_rows(conn: &Connection, after: i64, limit: usize) -> Result<V
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let which = "WHERE offset > ?1 ORDER BY offset LIMIT ?2";
     events(conn, "void", which, (after, limit))
-}
-
-/// Reads rows in order of ids.
-pub(super) fn rows_by_id(conn: &Connection, from: EventId, limit: usize) -> Result<Vec<Row>> {
-    let Ok(from) = i64::try_from(from.0) else {
-        return Ok(Vec::new());
-    };
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let which = "WHERE id >= ?1 ORDER BY id LIMIT ?2";
-    events(conn, "event", which, (from, limit))
 }
 
 /// Runs a query and makes something of each row.

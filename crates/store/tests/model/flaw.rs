@@ -39,6 +39,7 @@ flaws! {
     UnreadableParsed,
     LatestByEvent,
     LatestOfAll,
+    BetweenByArrival,
     HighestIsLast,
     HighestOfAll,
     DeadLettersOfAll,

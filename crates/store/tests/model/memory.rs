@@ -399,6 +399,17 @@ impl Store for Opened {
         })
     }
 
+    fn between(&self, lo: EventId, hi: EventId, most: usize) -> BoxFuture<'_, Result<Vec<Row>>> {
+        Box::pin(async move {
+            let mut rows = self.read().log.clone();
+            rows.retain(|row| lo <= row.event.id && row.event.id <= hi);
+            if !self.has(Flaw::BetweenByArrival) {
+                rows.sort_by_key(|row| row.event.id);
+            }
+            Ok(rows.into_iter().take(most).collect())
+        })
+    }
+
     fn highest(&self, through: Offset) -> BoxFuture<'_, Result<Option<Row>>> {
         Box::pin(async move {
             let state = self.read();
@@ -506,17 +517,6 @@ impl Store for Opened {
             let rows = state.outcomes.values();
             let rows = rows.filter(|row| row.plugin == plugin && ids.contains(&row.event));
             Ok(rows.cloned().collect())
-        })
-    }
-
-    fn rows_by_id(&self, from: EventId, limit: usize) -> BoxFuture<'_, Result<Vec<Row>>> {
-        Box::pin(async move {
-            let state = self.read();
-            let rows = state.log.iter().filter(|row| row.event.id >= from);
-            let mut rows: Vec<Row> = rows.cloned().collect();
-            rows.sort_by_key(|row| row.event.id);
-            rows.truncate(limit);
-            Ok(rows)
         })
     }
 
