@@ -4,7 +4,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, events, failures, follow, migrate, plugin, restart, run, sim, start, state,
+    check, demo, events, failures, follow, migrate, plugin, replay, restart, run, sim, start, state,
     status, stop,
 };
 use crate::error::CommandError;
@@ -41,6 +41,7 @@ enum Command {
     Events(events::Args),
     Failures(failures::Args),
     Follow(follow::Args),
+    Replay(replay::Args),
     State(state::Args),
     Sim(sim::Args),
     Demo(demo::Args),
@@ -66,6 +67,7 @@ pub(crate) fn run() -> Result<(), CommandError> {
             Command::Events(args) => events::run(args).await,
             Command::Failures(args) => failures::run(args).await,
             Command::Follow(args) => follow::run(args).await,
+            Command::Replay(args) => Box::pin(replay::run(args)).await,
             Command::State(args) => state::run(args).await,
             Command::Sim(args) => Box::pin(sim::run(args)).await,
             Command::Demo(args) => Box::pin(demo::run(args)).await,

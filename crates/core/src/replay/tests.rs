@@ -11,7 +11,9 @@ fn span(from: u64, to: u64) -> Span {
 
 fn lacking(all: Span, log: &[u64]) -> Asking {
     let mut lacking = Lacking::of(all);
-    log.iter().for_each(|id| lacking.has(EventId(*id)));
+    for id in log {
+        lacking.has(EventId(*id));
+    }
     lacking.asked()
 }
 

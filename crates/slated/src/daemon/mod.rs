@@ -8,8 +8,11 @@
 //! * `retention` lets old events go
 //! * `control` (in `web`) answers people
 //!
+//! Beside them `apart` starts a process of one plugin for a command.
+//!
 //! They end in that order: nothing new comes in, callbacks in flight finish, everything is durable.
 
+mod apart;
 pub(crate) mod begin;
 mod calls;
 mod checks;
@@ -29,6 +32,7 @@ mod since;
 mod tail;
 mod workers;
 
+pub(crate) use apart::Apart;
 pub(crate) use dispatch::{resume_on_record, skip_on_record, stop_on_record, takes_letters};
 pub(crate) use folders::file_of;
 pub(crate) use message::LetterWish;

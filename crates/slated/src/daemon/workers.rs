@@ -60,6 +60,15 @@ impl Unstarted {
     }
 }
 
+/// A plugin that is to get a process.
+struct Subject<'a> {
+    id: &'a PluginId,
+    file: &'a Path,
+    /// Of the file's content; empty if it was not read.
+    sha256: &'a str,
+    settings: &'a PluginSettings,
+}
+
 /// Starts the processes of all plugins.
 pub(crate) struct Workers {
     config: Config,
@@ -148,10 +157,53 @@ impl Workers {
 
     /// Begins to start a process of a plugin. The id is used up either way.
     pub(crate) fn start(&mut self, plugin: &Plugin) -> (WorkerId, Result<Worker, Unstarted>) {
+        let launch = self.launch.clone();
+        let subject = Subject {
+            id: &plugin.id,
+            file: &plugin.file,
+            sha256: &plugin.text.sha256,
+            settings: &plugin.settings,
+        };
+        let (id, started) = self.begin(&subject, launch, false);
+        let worker = started.map(|(handle, python)| Worker {
+            pid: None,
+            handle: Some(handle),
+            runtime: python,
+            text: plugin.text.clone(),
+            loaded: None,
+        });
+        (id, worker)
+    }
+
+    /// Begins to start a process of a plugin that no lane speaks to, by itself. A dry one writes
+    /// nothing to the site.
+    pub(super) fn start_apart(
+        &mut self,
+        plugin: &PluginId,
+        dry: bool,
+    ) -> Result<Handle, Unstarted> {
+        let (file, settings) = self.settings(plugin);
+        let subject = Subject {
+            id: plugin,
+            file: &file,
+            sha256: "",
+            settings: &settings,
+        };
+        let (_, started) = self.begin(&subject, Launch::plain(), dry);
+        started.map(|(handle, _)| handle)
+    }
+
+    /// Begins to start a process; returns the version of its Python, too.
+    fn begin(
+        &mut self,
+        plugin: &Subject<'_>,
+        launch: Launch,
+        dry: bool,
+    ) -> (WorkerId, Result<(Handle, String), Unstarted>) {
         self.last += 1;
         let id = WorkerId(self.last);
-        let settings = &plugin.settings;
-        let python = match interpreters::own(&self.config, &plugin.id) {
+        let settings = plugin.settings;
+        let python = match interpreters::own(&self.config, plugin.id) {
             None => &self.python,
             Some((program, origin)) => match self.named.get(&program) {
                 Some(python) => python,
@@ -161,9 +213,9 @@ impl Workers {
         let spawn = Spawn {
             worker: id,
             plugin: plugin.id.clone(),
-            file: plugin.file.clone(),
-            sha256: plugin.text.sha256.clone(),
-            launch: self.launch.clone(),
+            file: plugin.file.to_owned(),
+            sha256: plugin.sha256.to_owned(),
+            launch,
             code: self.code.clone(),
             interpreter: python.clone(),
             env: environment(&self.config, settings),
@@ -175,7 +227,7 @@ impl Workers {
                 use_session_uuid: self.config.plugins.session_uuid,
                 import_paths: settings.import_paths.clone(),
                 umask: settings.umask,
-                dry: false,
+                dry,
             },
             window: settings.window,
             max_frame: wire::MAX_FRAME,
@@ -187,15 +239,9 @@ impl Workers {
             },
         };
         let started = slated_host::Worker::start(&spawn, self.reports.clone());
-        let fail = |e| self.unstarted(&plugin.id, &e);
-        let worker = started.map_err(fail).map(|handle| Worker {
-            pid: None,
-            handle: Some(handle),
-            runtime: python.version.clone(),
-            text: plugin.text.clone(),
-            loaded: None,
-        });
-        (id, worker)
+        let fail = |e| self.unstarted(plugin.id, &e);
+        let started = started.map_err(fail);
+        (id, started.map(|handle| (handle, python.version.clone())))
     }
 
     /// Sends a frame. A worker that is gone says so by itself.

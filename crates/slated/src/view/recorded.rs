@@ -106,7 +106,7 @@ pub(crate) fn hold(stem: &str, hold: &HoldRow) -> String {
     match (&hold.event, &hold.callback) {
         (Some(event), Some(callback)) => format!("at event {event} in {callback}: {}", hold.reason),
         _ => format!(
-            "{}: `slated plugin resume {stem} --from latest`, or `--from ID`",
+            "{}: `slated plugin resume {stem} --from latest`, or `--from ID`; `slated replay --plugin {stem}` runs what the log does not hold",
             hold.reason
         ),
     }
@@ -356,7 +356,9 @@ mod tests {
         assert_eq!(view.state, PluginState::Held);
         let why = view.why.unwrap_or_default();
         assert!(
-            why.ends_with("begins: `slated plugin resume notes --from latest`, or `--from ID`"),
+            why.ends_with(
+                "begins: `slated plugin resume notes --from latest`, or `--from ID`; `slated replay --plugin notes` runs what the log does not hold"
+            ),
             "{why}"
         );
     }

@@ -80,7 +80,9 @@ impl Refusal {
                 "`slated plugin resume {name} --from {id}` lets one that stands still go on there"
             ),
             R::OlderThanLog(_) => {
-                "it goes back to an event that the log holds; this version reads nothing older from the site".into()
+                format!(
+                    "it goes back to an event that the log holds; `slated replay --plugin {name}` runs older ones, from the site"
+                )
             }
             R::TooFar(..) => "go back to a later event".into(),
             R::Busy => format!(
@@ -106,8 +108,9 @@ impl Refusal {
                     "what is on record is not run again by a resume; `slated plugin rewind {name} --to ID` goes back"
                 )
             }
-            R::OlderThanLog(_, first) => format!(
-                "this version reads nothing older into the log again; `--from {first}` begins with the oldest there is"
+            R::OlderThanLog(id, first) => format!(
+                "`--from {first}` begins with the oldest there is; `slated replay --plugin {name} --from {id} --to {} --live` runs what is before it, from the site",
+                first.prev()
             ),
             R::NotYet(_) => "`--from latest` begins with what comes next".into(),
         };

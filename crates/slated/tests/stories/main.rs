@@ -16,6 +16,7 @@ mod order;
 mod plugins;
 mod refusals;
 mod reload;
+mod replay;
 mod restores;
 mod resume;
 mod retention;

@@ -1,0 +1,413 @@
+//! What a replay says: a line for each call and a summary to stdout, everything else to stderr.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use owo_colors::OwoColorize as _;
+use serde::Serialize;
+use serde_json::Value;
+use slated_core::replay::{DEATHS, SITE_FAILURES, Span, Why};
+use slated_host::{Report, wire};
+use slated_model::{CallbackId, Event, EventId, Failure, PluginId};
+
+use super::gather::Gathered;
+use super::play::Ended;
+use crate::clock::Clock;
+use crate::error::CommandError;
+use crate::out;
+use crate::tell::level_name;
+
+/// One callback with one event, ended.
+pub(super) struct Call<'a> {
+    pub(super) event: &'a Event,
+    pub(super) callback: CallbackId,
+    pub(super) fate: Fate,
+}
+
+/// How a call ended.
+pub(super) enum Fate {
+    Done {
+        us: u64,
+    },
+    Failed {
+        us: Option<u64>,
+        failure: Box<Failure>,
+    },
+    /// Its process died.
+    Died {
+        failure: Box<Failure>,
+    },
+    /// The file that is loaded by now does not register it.
+    Gone,
+    /// The event does not fit into a frame.
+    Unsent {
+        error: String,
+    },
+}
+
+/// A line of `--json`. A field is added, never renamed.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Line<'a> {
+    /// A call that ended.
+    Call {
+        run: &'a str,
+        event: EventId,
+        event_type: Option<&'a str>,
+        attribute_name: Option<&'a str>,
+        callback: &'a CallbackId,
+        outcome: &'static str,
+        us: Option<u64>,
+        error: Option<String>,
+        traceback: Option<&'a str>,
+        locals: Option<&'a str>,
+        /// What it would have written; empty in a live run, in which it did.
+        writes: &'a [WriteView],
+    },
+    /// What the plugin would have written in no call: while it was loaded.
+    Write {
+        run: &'a str,
+        #[serde(flatten)]
+        write: &'a WriteView,
+    },
+    /// The last line.
+    Summary(&'a Summary),
+}
+
+/// A write that was refused.
+#[derive(Serialize)]
+struct WriteView {
+    method: String,
+    entity: Option<String>,
+    id: Option<i64>,
+    data: Value,
+}
+
+/// What a replay came to.
+#[derive(Serialize)]
+struct Summary {
+    run: String,
+    plugin: PluginId,
+    dry: bool,
+    from: EventId,
+    to: EventId,
+    /// Events there were, of the log and of the site.
+    from_log: u64,
+    from_site: u64,
+    /// Events a callback asked for, and those that were dealt with.
+    matched: usize,
+    events: usize,
+    calls: usize,
+    failed: usize,
+    died: usize,
+    /// Rows that cannot be read: no callback got them.
+    unreadable: Vec<EventId>,
+    /// Refused writes, by method.
+    writes: BTreeMap<String, usize>,
+    seconds: f64,
+    /// `all`, or why it ended before its last event.
+    ended: &'static str,
+    /// The event with which `--from` goes on, where it ended before its last.
+    go_on: Option<EventId>,
+}
+
+/// Says what happens, and counts it.
+pub(super) struct Teller {
+    json: bool,
+    clock: Clock,
+    bar: ProgressBar,
+    /// Writes since the last call.
+    writes: Vec<WriteView>,
+    summary: Summary,
+}
+
+impl Teller {
+    pub(super) fn new(json: bool, dry: bool, plugin: PluginId, run: String) -> Self {
+        Self {
+            json,
+            clock: Clock::start(),
+            bar: ProgressBar::hidden(),
+            writes: Vec::new(),
+            summary: Summary {
+                run,
+                plugin,
+                dry,
+                from: EventId(0),
+                to: EventId(0),
+                from_log: 0,
+                from_site: 0,
+                matched: 0,
+                events: 0,
+                calls: 0,
+                failed: 0,
+                died: 0,
+                unreadable: Vec::new(),
+                writes: BTreeMap::new(),
+                seconds: 0.0,
+                ended: "all",
+                go_on: None,
+            },
+        }
+    }
+
+    /// Says what was found, and shows from now on how far it is.
+    pub(super) fn found(&mut self, gathered: &Gathered) {
+        let summary = &mut self.summary;
+        (summary.from_log, summary.from_site) = (gathered.from_log, gathered.from_site);
+        summary.matched = gathered.events.len();
+        summary.unreadable.clone_from(&gathered.unreadable);
+        let all = usize::try_from(gathered.from_log + gathered.from_site).unwrap_or(usize::MAX);
+        out::talk(format!(
+            "{}, {} of them from the site, make {}",
+            count(all, "event"),
+            gathered.from_site,
+            gathered.counted()
+        ));
+        if !gathered.unreadable.is_empty() {
+            let rows: Vec<_> = gathered
+                .unreadable
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            out::talk(format!("nobody can read {}: left out", rows.join(", ")));
+        }
+        self.clock = Clock::start();
+        let len = u64::try_from(gathered.events.len()).unwrap_or(u64::MAX);
+        self.bar =
+            ProgressBar::new(len).with_style(style("{bar:30} {pos}/{len} events  {eta} left"));
+    }
+
+    /// An event is dealt with.
+    pub(super) fn handled(&mut self) {
+        self.summary.events += 1;
+        self.bar.inc(1);
+    }
+
+    /// Keeps a write that was refused until its call has ended.
+    fn write(&mut self, write: &wire::Write) {
+        if !self.summary.dry {
+            // It was loaded dry to be counted.
+            return;
+        }
+        *self.summary.writes.entry(write.method.clone()).or_default() += 1;
+        let view = WriteView {
+            method: write.method.clone(),
+            entity: write.entity.clone(),
+            id: write.id,
+            // What was cut is no JSON any more.
+            data: serde_json::from_str(&write.data).unwrap_or_else(|_| write.data.as_str().into()),
+        };
+        if write.seq.is_some() {
+            self.writes.push(view);
+        } else if self.json {
+            let run = &self.summary.run;
+            self.bar
+                .suspend(|| print(&Line::Write { run, write: &view }));
+        } else {
+            self.bar
+                .suspend(|| out::line(format!("while it was loaded: {}", view.told())));
+        }
+    }
+
+    /// Says what else a process has to say.
+    pub(super) fn aside(&mut self, report: Report) {
+        let plugin = &self.summary.plugin;
+        let line = match report {
+            Report::Write(write) => return self.write(&write),
+            Report::Log(log) => {
+                format!("{} {}: {}", log.logger, level_name(log.level), log.message)
+            }
+            Report::Stderr { line } => format!("{plugin} printed: {line}"),
+            Report::Slow { after, stack, .. } => format!(
+                "{plugin}: a call has taken {} s so far.\n{}",
+                after.as_secs(),
+                stack.trim_end()
+            ),
+            _ => return,
+        };
+        self.bar.suspend(|| out::talk(line.trim_end().dimmed()));
+    }
+
+    /// A call has ended.
+    pub(super) fn call(&mut self, call: &Call<'_>) {
+        let writes = std::mem::take(&mut self.writes);
+        let summary = &mut self.summary;
+        summary.calls += 1;
+        let (outcome, us, failure) = match &call.fate {
+            Fate::Done { us } => ("done", Some(*us), None),
+            Fate::Failed { us, failure } => ("failed", *us, Some(failure)),
+            Fate::Died { failure } => ("died", None, Some(failure)),
+            Fate::Gone | Fate::Unsent { .. } => ("not run", None, None),
+        };
+        match outcome {
+            "done" => {}
+            "died" => summary.died += 1,
+            _ => summary.failed += 1,
+        }
+        let error = match &call.fate {
+            Fate::Gone => Some("the file that is loaded by now does not register it".to_owned()),
+            Fate::Unsent { error } => Some(error.clone()),
+            _ => failure.map(|failure| failure.summary()),
+        };
+        let traceback = failure.map(|f| f.traceback.as_str());
+        let head = &call.event.head;
+        if self.json {
+            let line = Line::Call {
+                run: &summary.run,
+                event: call.event.id,
+                event_type: head.event_type.as_deref(),
+                attribute_name: head.attribute_name.as_deref(),
+                callback: &call.callback,
+                outcome,
+                us,
+                error,
+                traceback: traceback.filter(|text| !text.is_empty()),
+                locals: failure.and_then(|f| f.locals.as_deref()),
+                writes: &writes,
+            };
+            return self.bar.suspend(|| print(&line));
+        }
+        let kind = [head.event_type.as_deref(), head.attribute_name.as_deref()];
+        let kind: Vec<_> = kind.into_iter().flatten().collect();
+        let took = us.map(|us| format!(" in {:.1} ms", us as f64 / 1000.0));
+        let outcome = match outcome {
+            "done" => outcome.green().to_string(),
+            _ => outcome.red().to_string(),
+        };
+        let mut lines = vec![format!(
+            "{} {}  {}: {outcome}{}{}",
+            call.event.id.bold(),
+            kind.join(" "),
+            call.callback,
+            took.unwrap_or_default(),
+            error.map(|error| format!(": {error}")).unwrap_or_default(),
+        )];
+        lines.extend(writes.iter().map(|write| format!("    {}", write.told())));
+        let traceback = traceback.unwrap_or_default().trim_end().lines();
+        lines.extend(traceback.map(|line| format!("    {line}")));
+        self.bar.suspend(|| lines.iter().for_each(out::line));
+    }
+
+    /// Says what it came to. An error where not everything was done.
+    pub(super) fn end(mut self, ended: Ended, span: Span) -> Result<(), CommandError> {
+        self.bar.finish_and_clear();
+        let summary = &mut self.summary;
+        summary.seconds = self.clock.now().0.as_secs_f64();
+        (summary.from, summary.to) = (span.from, span.to);
+        summary.go_on = ended.go_on;
+        summary.ended = match (&ended.trouble, ended.why) {
+            (Some(_), _) => "trouble",
+            (None, None) => "all",
+            (None, Some(Why::Stopped)) => "stopped",
+            (None, Some(Why::Failed)) => "failed",
+            (None, Some(Why::Site)) => "site",
+            (None, Some(Why::Deaths)) => "deaths",
+        };
+        if self.json {
+            print(&Line::Summary(summary));
+        } else {
+            out::line(summary.told());
+        }
+        let go_on = ended.go_on.map(|id| {
+            format!(
+                "it ended before event {id}: `--from {id} --to {}` goes on with that",
+                span.to
+            )
+        });
+        let error = match (ended.trouble, ended.why) {
+            (Some(trouble), _) => Some(trouble),
+            (None, Some(Why::Site)) => Some(CommandError::site(format!(
+                "{SITE_FAILURES} calls in a row could not reach the site"
+            ))),
+            (None, Some(Why::Deaths)) => Some(CommandError::plugin(format!(
+                "{}: its process died {DEATHS} times",
+                summary.plugin
+            ))),
+            _ if summary.failed + summary.died > 0 => Some(CommandError::plugin(format!(
+                "{}: {} of {} failed",
+                summary.plugin,
+                summary.failed + summary.died,
+                count(summary.calls, "call")
+            ))),
+            _ => None,
+        };
+        match (error, go_on) {
+            (None, None) => Ok(()),
+            (None, Some(go_on)) => {
+                out::talk(go_on);
+                Ok(())
+            }
+            (Some(error), None) => Err(error),
+            (Some(error), Some(go_on)) => Err(error.hint(go_on)),
+        }
+    }
+}
+
+impl WriteView {
+    fn told(&self) -> String {
+        let id = self.id.map(|id| id.to_string());
+        let of = [
+            Some(self.method.bold().to_string()),
+            self.entity.clone(),
+            id,
+        ];
+        let of: Vec<_> = of.into_iter().flatten().collect();
+        format!("{} {}", of.join(" "), self.data)
+    }
+}
+
+impl Summary {
+    fn told(&self) -> String {
+        let bad = match (self.failed, self.died) {
+            (0, 0) => String::new(),
+            (failed, 0) => format!(", {failed} failed"),
+            (failed, died) => format!(", {failed} failed, {died} died"),
+        };
+        let writes = match (self.dry, self.writes.is_empty()) {
+            (false, _) => String::new(),
+            (true, true) => "; no writes".into(),
+            (true, false) => {
+                let writes = self
+                    .writes
+                    .iter()
+                    .map(|(method, n)| format!("{method} {n}"));
+                format!(
+                    "; refused writes: {}",
+                    writes.collect::<Vec<_>>().join(", ")
+                )
+            }
+        };
+        format!(
+            "{} {}: {} for {} of {}{bad}{writes}; {:.1} s",
+            if self.dry { "dry run" } else { "live run" },
+            self.run,
+            count(self.calls, "call"),
+            self.events,
+            count(self.matched, "event"),
+            self.seconds
+        )
+    }
+}
+
+/// Prints a line of JSON. What is printed here has nothing that JSON lacks.
+fn print(line: &Line<'_>) {
+    out::json(line).unwrap_or_else(|error| out::error(&error));
+}
+
+/// Says how many there are of something.
+pub(super) fn count(n: usize, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{s}")
+}
+
+/// Shows that events are read; nothing where stderr is no terminal.
+pub(super) fn spinner() -> ProgressBar {
+    let bar = ProgressBar::no_length().with_style(style("{spinner} {pos} events read"));
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,194 @@
+//! A process of one plugin beside whatever runs: started as the daemon would start it, with the same
+//! Python, variables, folder and limits, and spoken to by no lane.
+//!
+//! Invariant: nothing is written to the state, its folder included; the worker's code stands in a
+//! folder that ends with this.
+
+use std::path::Path;
+use std::time::Duration;
+
+use slated_config::{Config, Secrets};
+use slated_host::wire::{self, EventFrame};
+use slated_host::{CallbackSpec, Exit, Handle, Report, WorkerCode, WorkerId};
+use slated_model::{Body, Event, PluginId};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use super::interpreters;
+use super::workers::{Workers, broken};
+use crate::error::CommandError;
+
+/// Reports that may wait; beyond, the worker waits.
+const REPORTS: usize = 256;
+
+/// How long a process may take to end that was told goodbye.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Starts processes of one plugin, one at a time.
+pub(crate) struct Apart {
+    plugin: PluginId,
+    workers: Workers,
+    reports: mpsc::Receiver<(WorkerId, Report)>,
+    /// Before which every key stands that a callback may take against doubles.
+    space: String,
+    seq: u64,
+    handle: Option<Handle>,
+    _code: TempDir,
+}
+
+/// What a process says while its plugin is loaded, and what it does afterwards.
+pub(crate) struct Begun {
+    pub(crate) callbacks: Vec<CallbackSpec>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Apart {
+    /// Finds the Python. `run` names what the process is for, in the keys that its callbacks get:
+    /// they are no other run's.
+    pub(crate) async fn prepare(
+        config: &Config,
+        secrets: Secrets,
+        plugin: &PluginId,
+        python: Option<&Path>,
+        run: &str,
+    ) -> Result<Self, CommandError> {
+        let known = [plugin.clone()];
+        let (python, named) = interpreters::find(config, &known, python).await?;
+        let folder = tempfile::tempdir().map_err(|error| {
+            CommandError::configuration(format!("no temporary folder can be made: {error}"))
+                .hint("make room in it, or name another one: TMPDIR")
+        })?;
+        let code = WorkerCode::install(folder.path()).map_err(CommandError::configuration)?;
+        let (report, reports) = mpsc::channel(REPORTS);
+        let space = format!("{} {plugin} {run}", config.site.url.identity());
+        Ok(Self {
+            plugin: plugin.clone(),
+            workers: Workers::new(config.clone(), secrets, code, python, named, report),
+            reports,
+            space,
+            seq: 0,
+            handle: None,
+            _code: folder,
+        })
+    }
+
+    /// Starts a process and waits until its plugin is loaded. `heard` is told everything else that
+    /// it says. One that is to be dry and cannot be is ended before it has loaded anything.
+    pub(crate) async fn start(
+        &mut self,
+        dry: bool,
+        mut heard: impl FnMut(Report),
+    ) -> Result<Begun, CommandError> {
+        let plugin = &self.plugin;
+        let fail = |why: String| CommandError::plugin(format!("{plugin}: {why}"));
+        let started = self.workers.start_apart(plugin, dry);
+        let handle = self
+            .handle
+            .insert(started.map_err(|unstarted| fail(unstarted.error))?);
+        let mut failed = None;
+        while let Some((_, report)) = self.reports.recv().await {
+            match report {
+                Report::Hello(hello) if dry && !hello.features.iter().any(|f| f == wire::DRY) => {
+                    handle.kill();
+                    failed = Some(
+                        fail("its worker cannot be kept from writing to the site".into())
+                            .hint("only a live run is possible"),
+                    );
+                }
+                Report::Ready {
+                    callbacks,
+                    warnings,
+                    ..
+                } if failed.is_none() => {
+                    return Ok(Begun {
+                        callbacks,
+                        warnings,
+                    });
+                }
+                Report::LoadFailed(load) => {
+                    let broken = broken(&load);
+                    let text = format!("does not load: {}\n{}", broken.place, broken.traceback);
+                    failed = Some(fail(text.trim_end().to_owned()).hint("mend the file"));
+                }
+                Report::Unstarted(error) => {
+                    self.handle = None;
+                    return Err(fail(self.workers.unstarted(plugin, &error).error));
+                }
+                Report::Exited(exit) => {
+                    self.handle = None;
+                    return Err(failed.unwrap_or_else(|| fail(died_loading(&exit))));
+                }
+                other => heard(other),
+            }
+        }
+        Err(CommandError::internal("nobody reports of a process"))
+    }
+
+    /// Sends an event to callbacks, as its first attempt in this run; returns the frame's number.
+    /// Nothing, where it cannot be written as a frame.
+    pub(crate) fn send(&mut self, event: &Event, callbacks: Vec<u32>) -> Result<u64, String> {
+        let Body::Json(body) = &event.body else {
+            return Err("the event cannot be read".into());
+        };
+        self.seq += 1;
+        let frame = EventFrame {
+            seq: self.seq,
+            // Nothing stands or falls together with another frame.
+            turn: self.seq,
+            callbacks,
+            attempt: 1,
+            key: format!("{}:{}", self.space, event.id),
+            timeout_ms: None,
+            replay: true,
+            event: body.clone(),
+        };
+        match self.handle.as_ref().map(|handle| handle.send(frame)) {
+            // One that is gone says so by itself.
+            None | Some(Ok(()) | Err(slated_host::SendError::Gone)) => Ok(self.seq),
+            Some(Err(error)) => Err(error.to_string()),
+        }
+    }
+
+    /// Returns the next thing that is heard of the process.
+    pub(crate) async fn next(&mut self) -> Option<Report> {
+        let (_, report) = self.reports.recv().await?;
+        if let Report::Exited(_) = &report {
+            self.handle = None;
+        }
+        Some(report)
+    }
+
+    /// Returns what was heard already, if anything was.
+    pub(crate) fn heard(&mut self) -> Option<Report> {
+        let (_, report) = self.reports.try_recv().ok()?;
+        if let Report::Exited(_) = &report {
+            self.handle = None;
+        }
+        Some(report)
+    }
+
+    /// Lets the process end, and waits for that. `heard` is told what it says meanwhile.
+    pub(crate) async fn end(&mut self, mut heard: impl FnMut(Report)) {
+        let Some(handle) = self.handle.take() else {
+            return;
+        };
+        // One that is gone has no need of it.
+        handle.goodbye("replay", GRACE).ok();
+        while let Some((_, report)) = self.reports.recv().await {
+            if let Report::Exited(_) = report {
+                return;
+            }
+            heard(report);
+        }
+    }
+}
+
+fn died_loading(exit: &Exit) -> String {
+    let failure = exit.failure();
+    let text = format!(
+        "its process ended while the plugin was loaded: {}\n{}",
+        failure.summary(),
+        failure.traceback
+    );
+    text.trim_end().to_owned()
+}
