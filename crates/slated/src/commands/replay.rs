@@ -32,7 +32,8 @@ use tell::Teller;
 ///
 /// Events come from slated's log, and from the site for what the log lacks, in the order of their ids,
 /// to those callbacks that ask for them. The plugin gets a process of its own, with the Python, the
-/// folder and the limits it has under the daemon, and this shell's variables. What the daemon has on
+/// import paths and the limits it has under the daemon, and with this shell's variables, and folder
+/// where `cwd` names none. What the daemon has on
 /// record stays as it is: no cursor, outcome or attempt is touched, and nothing is retried or held.
 ///
 /// It is dry unless --live: `sg`, and every other client of shotgun_api3 that the plugin opens, reads

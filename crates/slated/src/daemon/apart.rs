@@ -33,6 +33,8 @@ pub(crate) struct Apart {
     space: String,
     seq: u64,
     handle: Option<Handle>,
+    /// The content that was loaded first, in hexadecimal.
+    content: Option<String>,
     _code: TempDir,
 }
 
@@ -68,12 +70,14 @@ impl Apart {
             space,
             seq: 0,
             handle: None,
+            content: None,
             _code: folder,
         })
     }
 
     /// Starts a process and waits until its plugin is loaded. `heard` is told everything else that
-    /// it says. One that is to be dry and cannot be is ended before it has loaded anything.
+    /// it says. One that is to be dry and cannot be is ended before it has loaded anything; one that
+    /// loaded another file than the first did is ended, too: nobody has seen what that would do.
     pub(crate) async fn start(
         &mut self,
         dry: bool,
@@ -98,8 +102,17 @@ impl Apart {
                 Report::Ready {
                     callbacks,
                     warnings,
+                    sha256,
                     ..
                 } if failed.is_none() => {
+                    if *self.content.get_or_insert_with(|| sha256.clone()) != sha256 {
+                        handle.kill();
+                        failed = Some(
+                            fail("its file was edited meanwhile".into())
+                                .hint("begin again to see what it does now"),
+                        );
+                        continue;
+                    }
                     return Ok(Begun {
                         callbacks,
                         warnings,

@@ -251,7 +251,7 @@ impl fmt::Display for Fact {
                     )?,
                     None => write!(
                         f,
-                        " `slated plugin resume {name} --from latest`, or `--from ID`, ends it."
+                        " `slated plugin resume {name} --from latest`, or `--from ID`, ends it; `slated replay --plugin {name}` runs what the log does not hold."
                     )?,
                 }
                 failure

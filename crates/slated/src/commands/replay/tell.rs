@@ -65,7 +65,7 @@ enum Line<'a> {
         /// What it would have written; empty in a live run, in which it did.
         writes: &'a [WriteView],
     },
-    /// What the plugin would have written in no call: while it was loaded.
+    /// What the plugin would have written in no call: while it was loaded, or in a thread.
     Write {
         run: &'a str,
         #[serde(flatten)]
@@ -172,6 +172,17 @@ impl Teller {
                 .collect();
             out::talk(format!("nobody can read {}: left out", rows.join(", ")));
         }
+        if gathered.events.is_empty() {
+            out::talk(if all == 0 {
+                "neither the log nor the site has an event with such an id, as far as they show"
+                    .into()
+            } else {
+                format!(
+                    "no callback is to get one: `slated plugin show {}` shows what they ask for",
+                    summary.plugin.stem()
+                )
+            });
+        }
         self.clock = Clock::start();
         let len = u64::try_from(gathered.events.len()).unwrap_or(u64::MAX);
         self.bar =
@@ -206,7 +217,7 @@ impl Teller {
                 .suspend(|| print(&Line::Write { run, write: &view }));
         } else {
             self.bar
-                .suspend(|| out::line(format!("while it was loaded: {}", view.told())));
+                .suspend(|| out::line(format!("in no call: {}", view.told())));
         }
     }
 
