@@ -145,3 +145,59 @@ async fn the_first_python_with_a_client_is_found() {
     assert_eq!(passed_over.len(), 1);
     assert!(found.path.is_absolute() && found.import_error.is_none());
 }
+
+#[tokio::test]
+async fn a_dry_worker_tells_what_it_did_not_write_before_the_answer_of_the_call() {
+    let text = "
+def registerCallbacks(reg):
+    assert reg.isDry()
+    reg.registerCallback('s', 'k', write)
+    import shotgun_api3
+    shotgun_api3.Shotgun('http://127.0.0.1:1', 's', 'k', connect=False).delete('Task', 7)
+
+def write(sg, logger, event, args):
+    assert sg.create('Note', {'subject': 'x'})['id'] < 0
+    sg.update('Task', 7, {'sg_status_list': 'fin'})
+";
+    let mut stage = stage().await.plugin("dry", text);
+    stage.spawn.config.dry = true;
+    let mut player = stage.ready().await;
+    let writes = |player: &mut Player| -> Vec<_> {
+        let write = |report| match report {
+            Report::Write(w) => Some((w.seq, w.n, w.method, w.entity.unwrap(), w.id, w.data)),
+            _ => None,
+        };
+        player.aside.drain(..).filter_map(write).collect()
+    };
+    let of = |seq, n, what: [&str; 3], id| {
+        let [method, entity, data] = what.map(String::from);
+        (seq, n, method, entity, id, data)
+    };
+    assert!(matches!(player.aside.front(), Some(Report::Hello(hello))
+        if hello.features.iter().any(|f| f == slated_host::wire::DRY)));
+    let loading = writes(&mut player);
+    assert_eq!(loading, [of(None, None, ["delete", "Task", "{}"], Some(7))]);
+    let seq = player.send(&[0], &json!({}));
+    let result = player.result().await;
+    assert!(
+        matches!(result, Report::Result { error: None, .. }),
+        "{result:?}"
+    );
+    let told = [
+        of(
+            Some(seq),
+            Some(0),
+            ["create", "Note", r#"{"subject": "x"}"#],
+            None,
+        ),
+        of(
+            Some(seq),
+            Some(0),
+            ["update", "Task", r#"{"sg_status_list": "fin"}"#],
+            Some(7),
+        ),
+    ];
+    assert_eq!(writes(&mut player), told);
+    player.done(seq).await;
+    player.goodbye().await;
+}

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use slated_model::{EventId, Offset};
-use slated_sim::{Effect, Fault, On};
+use slated_sim::{Corruption, Effect, Fault, On};
 use slated_store::{Sqlite, Store as _};
 use slated_testkit::plugins::Plugin;
 use slated_testkit::{Builder, World};
@@ -14,7 +14,7 @@ use crate::{LIMIT, Value, WANTED, happen, is, json, shows, world};
 fn writer(also: &str) -> Plugin {
     let text = format!(
         r#"
-import json, os, signal
+import json, os, signal, time
 
 def on(what):
     with open(os.path.join(os.path.dirname(os.path.dirname(__file__)), "on.json")) as file:
@@ -36,6 +36,8 @@ def registerCallbacks(reg):
                 sg.find_one("Shot", [])
             if event["id"] == on("interrupt"):
                 os.kill(os.getppid(), signal.SIGINT)
+            if event["id"] >= (on("interrupt") or 1 << 60):
+                time.sleep(0.3)  # a callback that takes its time, as most do
         project = {{"type": "Project", "id": 1}}
         made = sg.create("Note", {{"subject": "event %d" % event["id"], "project": project}})
         assert reg.isDry() == (made["id"] < 0)
@@ -249,13 +251,18 @@ async fn a_dry_replay_writes_nowhere_and_a_live_one_once_for_each_event() -> Res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_site_fills_what_the_log_lacks() -> Result<()> {
-    let mut world = writing("False").prepare().await?;
+    // Small pages, so that there are several.
+    let world = writing("False").setting("site", "page", "5");
+    let mut world = world.prepare().await?;
     tell(&world, &json!({}))?;
+    world.site().spoil(2, Corruption::Cut);
     let before: Vec<_> = (0..3).map(|_| happen(world.site())).collect();
     // Without a state all of it comes from the site.
     let (code, lines, said) = over(&world, (1, before[2]), &[]).await?;
     assert_eq!((code, calls(&lines).len()), (0, 3), "{said}");
     assert_eq!(summary(&lines)["from_log"], 0);
+    assert_eq!(summary(&lines)["unreadable"], json!([2]));
+    assert!(said.contains("nobody can read 2: left out"), "{said}");
 
     world.restart()?;
     crate::says(&mut world, "Following", 1).await?;

@@ -161,6 +161,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn more_than_fits_into_memory_is_refused() {
+        let due = |_: &Event, _| vec![CallbackId::new("f", 1), CallbackId::new("g", 1)];
+        let event = |id: usize| Event::parse(&format!(r#"{{"id":{id}}}"#)).unwrap();
+        let mut found = Gathered::default();
+        for id in 0..MOST {
+            found.take(event(id), &due).unwrap();
+        }
+        assert_eq!(found.counted(), "200000 calls for 100000 events");
+        let refused = found.take(event(MOST), &due).unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+        assert!(refused.told().contains("in parts"), "{}", refused.told());
+        // What nobody wants takes no room.
+        found.take(event(MOST), &|_, _| Vec::new()).unwrap();
+    }
+
+    #[test]
     fn an_event_tells_its_project() {
         for (text, wanted) in [
             (
