@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, events, failures, follow, migrate, plugin, replay, restart, run, sim, start, state,
-    status, stop,
+    check, demo, events, failures, follow, migrate, plugin, replay, restart, run, sim, start,
+    state, status, stop,
 };
 use crate::error::CommandError;
 

@@ -374,7 +374,10 @@ async fn all(store: &dyn Store) -> String {
     for id in (0..IDS).step_by(5) {
         let mut counted = store.beyond(EventId(id)).await.unwrap();
         counted.done.sort();
-        let rows = store.between(EventId(id), EventId(u64::MAX), 6).await.unwrap();
+        let rows = store
+            .between(EventId(id), EventId(u64::MAX), 6)
+            .await
+            .unwrap();
         beyond.push((counted, rows.iter().map(shown).collect::<Vec<_>>()));
     }
     let mut voided = Vec::new();
