@@ -240,6 +240,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn all_that_a_callback_raises_is_tried_again_where_that_is_asked_for() {
+        let all = Policy {
+            worth: Worth::All,
+            ..policy()
+        };
+        let well = SiteHealth::WellFor(Duration::from_hours(1));
+        for (kind, again) in [
+            (FailureKind::Raised, true),
+            (FailureKind::Limit, true),
+            (FailureKind::Unreadable, false),
+        ] {
+            let got = decide(&all, &failure(kind, None), 1, 0, well);
+            assert_eq!(matches!(got, Decision::Again(_)), again, "{kind:?}");
+        }
+    }
+
     /// The follower asks every two seconds, a callback may ask in between: the first to meet an
     /// outage is no less innocent than the ones after it.
     #[test]

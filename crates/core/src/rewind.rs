@@ -85,6 +85,8 @@ pub fn on_record(lane: &mut LaneRow, to: Offset, again: bool, wall_ms: i64) -> V
 
 #[cfg(test)]
 mod tests {
+    use slated_model::{PluginId, SkipRow};
+
     use super::*;
 
     #[test]
@@ -103,5 +105,24 @@ mod tests {
             let got = place(id, stands.map(Offset), Offset(cursor), Offset(start));
             assert_eq!(got, wanted, "{stands:?} {cursor} {start}");
         }
+    }
+
+    #[test]
+    fn what_was_skipped_behind_the_new_place_is_forgotten_and_what_is_ahead_is_not() {
+        let wish = |offset| SkipRow {
+            event: EventId(100 + offset),
+            offset: Offset(offset),
+            reason: "made by hand".into(),
+        };
+        let ranges = |of: &[(u64, u64)]| -> Vec<_> {
+            of.iter().map(|(a, b)| (Offset(*a), Offset(*b))).collect()
+        };
+        let mut lane = LaneRow::new(PluginId::new("plugins", "p"), Offset(9));
+        lane.skips = vec![wish(12), wish(9)];
+        lane.skipped = ranges(&[(1, 3), (3, 5), (4, 7), (5, 6), (6, 8)]);
+        let changes = on_record(&mut lane, Offset(5), false, 0);
+        assert_eq!(lane.skips, [wish(12)]);
+        assert_eq!(lane.skipped, ranges(&[(1, 3), (3, 5), (4, 5)]));
+        assert!(matches!(&changes[0], Change::Lane(row) if *row == lane));
     }
 }

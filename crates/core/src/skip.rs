@@ -91,3 +91,33 @@ pub fn on_record(
     changes.push(Change::Lane(lane.clone()));
     Ok(changes)
 }
+
+#[cfg(test)]
+mod tests {
+    use slated_model::{Event, Offset, PluginId};
+
+    use super::*;
+
+    #[test]
+    fn only_what_a_plugin_would_still_get_is_skipped() {
+        // It stands at offset 2, and begins with event 104 at offset 4.
+        for (offset, wanted) in [
+            (1, Err(Refusal::Finished(EventId(101)))),
+            (2, Err(Refusal::Finished(EventId(102)))),
+            (3, Err(Refusal::BeforeStart(EventId(103)))),
+            (4, Ok(vec![EventId(104)])),
+        ] {
+            let mut lane = LaneRow::new(PluginId::new("plugins", "p"), Offset(2));
+            lane.floor = Some(EventId(103));
+            let text = format!(r#"{{"id":{}}}"#, offset + 100);
+            let row = Row {
+                offset: Offset(offset),
+                late: false,
+                event: Event::parse(&text).unwrap(),
+            };
+            let got = on_record(&mut lane, &[], &row, "made by hand", 0);
+            let got = got.map(|_| lane.skips.iter().map(|skip| skip.event).collect());
+            assert_eq!(got, wanted, "{offset}");
+        }
+    }
+}

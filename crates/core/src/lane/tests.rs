@@ -1,9 +1,11 @@
 //! Stories of one lane, and a property over random schedules of answers, failures, deaths,
 //! slow disks and restarts.
 
+mod anew;
 mod line;
 mod pause;
 mod resume;
+mod says;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod void;

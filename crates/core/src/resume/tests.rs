@@ -1,6 +1,6 @@
 //! The answers to a resume, as a table.
 
-use slated_model::{CallbackId, Event};
+use slated_model::{CallbackId, Event, Failure, FailureKind, PluginId};
 
 use super::*;
 
@@ -130,4 +130,46 @@ fn a_cursor_older_than_the_log_waits_for_a_person() {
     let hold = out_of_log(Offset(3), Offset(5)).unwrap();
     assert_eq!(hold.event, None);
     assert!(hold.reason.contains("2 events before"), "{}", hold.reason);
+}
+
+#[test]
+fn the_event_that_failed_begins_anew_without_a_daemon_too() {
+    let plugin = PluginId::new("plugins", "p");
+    let mut lane = LaneRow::new(plugin.clone(), Offset(4));
+    lane.hold = Some(hold(Some(105)));
+    let failed = Attempt {
+        plugin,
+        callback: CallbackId::new("f", 1),
+        event: EventId(105),
+        offset: Offset(5),
+        aside: false,
+        failed: 4,
+        deaths: 3,
+        since_ms: 2,
+        left_ms: 1,
+        failure: Failure {
+            kind: FailureKind::Raised,
+            error: "Oops".into(),
+            message: String::new(),
+            traceback: String::new(),
+            locals: None,
+            cause: None,
+            us: None,
+            log: Vec::new(),
+        },
+        at_ms: 0,
+    };
+    let anew = Attempt {
+        failed: 0,
+        deaths: 0,
+        since_ms: 0,
+        left_ms: 0,
+        ..failed.clone()
+    };
+    let changes = on_record(&mut lane, &[failed], Step::GoOn, 7);
+    assert_eq!(lane.hold, None);
+    let [Change::Attempt(attempt), Change::Lane(row)] = &changes[..] else {
+        panic!("{changes:?}");
+    };
+    assert_eq!((attempt, row), (&anew, &lane));
 }

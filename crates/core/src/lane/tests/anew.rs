@@ -1,0 +1,126 @@
+//! What comes again after a failure, an end of the process or a restart, and what does not.
+
+use super::*;
+
+fn three(types: &[&str]) -> World {
+    let spec = |n, name| spec(n, name, "A", false);
+    World::new(vec![spec(0, "f"), spec(1, "g"), spec(2, "h")], types)
+}
+
+/// The process is ended on purpose and another one takes its place.
+fn replace(w: &mut World) {
+    w.frames.clear();
+    w.step(Input::Gone {
+        verdict: Verdict::Ours,
+    });
+    w.step(Input::Ready {
+        callbacks: w.specs.clone(),
+        window: 16,
+    });
+}
+
+/// Rows that were asked for before a person let the lane skip them are skipped.
+#[test]
+fn an_answer_of_the_log_to_an_older_question_brings_nothing() {
+    let mut w = three(&[]);
+    w.log = (1..=2).map(|i| Arc::new(row(i, "A"))).collect();
+    let gate = w.gate.clone();
+    let effects = w.lane.step(w.context(&gate), Input::LogGrew(Offset(2)));
+    assert!(matches!(
+        effects[..],
+        [Effect::Read {
+            after: Offset(0),
+            ..
+        }]
+    ));
+    w.step(Input::GoOnAfter(Offset(2)));
+    w.step(Input::Rows {
+        after: Offset(0),
+        rows: w.log.clone(),
+        through: Offset(2),
+    });
+    assert!(w.frames.is_empty());
+    assert_eq!(w.lane.cursor(), Offset(2));
+}
+
+#[test]
+fn a_new_process_gets_the_rest_of_an_event_at_once() {
+    let mut w = three(&["A"]);
+    w.fine();
+    replace(&mut w);
+    assert_eq!(w.frames[0].callbacks, [1, 2]);
+}
+
+#[test]
+fn an_attempt_aside_that_went_down_with_its_process_is_made_again() {
+    let mut w = three(&["A"]);
+    w.fail(Some(Cause::Transient), false);
+    w.fine();
+    w.fine();
+    w.pass(Duration::from_secs(40));
+    assert_eq!(w.frames.len(), 1);
+    replace(&mut w);
+    assert_eq!((w.frames.len(), w.frames[0].attempt), (1, 2));
+    w.fine();
+    let outcome = w
+        .disk
+        .outcomes
+        .values()
+        .find(|o| o.callback.to_string() == "f");
+    assert_eq!(outcome.unwrap().attempt, 2);
+}
+
+/// `f` is a dead letter and tried again while `h` is still out; `g` has finished with the event.
+#[test]
+fn a_wish_for_one_callback_runs_no_other_again() {
+    let mut w = three(&["A"]);
+    w.fail(None, false);
+    w.fine();
+    w.retry(0);
+    replace(&mut w);
+    while w.fine().is_some() {}
+    let of = |name| w.runs.iter().filter(|(_, c)| c.to_string() == name).count();
+    assert_eq!((of("f"), of("g"), of("h")), (2, 1, 1));
+}
+
+/// The worker drops frames of the turn that failed: a new one must be told apart.
+#[test]
+fn a_failure_that_stops_the_plugin_begins_a_new_turn() {
+    let mut w = World::new(vec![spec(0, "f", "A", true)], &["A"]);
+    let turn = w.frames[0].turn;
+    w.fail(Some(Cause::Transient), true);
+    w.pass(Duration::from_secs(40));
+    assert!(w.frames[0].turn > turn);
+}
+
+#[test]
+fn the_floor_stands_until_the_cursor_is_past_it() {
+    let mut w = World::new(vec![spec(0, "f", "A", true)], &[]);
+    w.disk.row.floor = Some(EventId(103));
+    w.disk.row.owed = vec![EventId(101), EventId(102)];
+    w.log = (1..=4).map(|i| Arc::new(row(i, "A"))).collect();
+    w.crash();
+    w.fine();
+    assert_eq!(w.disk.row.floor, Some(EventId(103)));
+    w.crash();
+    while w.fine().is_some() {}
+    let seen: Vec<_> = w.runs.iter().map(|(e, _)| e.0).collect();
+    assert_eq!((&seen[..], w.disk.row.floor), (&[101, 102, 104][..], None));
+}
+
+#[test]
+fn a_wish_to_skip_stands_until_its_own_turn() {
+    let mut w = World::new(vec![spec(0, "f", "A", true)], &["A"; 4]);
+    w.fail(None, true);
+    w.crash();
+    for offset in [2, 4] {
+        let row = w.log[offset - 1].clone();
+        let reason = "made by hand".into();
+        w.step(Input::Skip { row, reason });
+    }
+    w.step(Input::Resume);
+    w.fine();
+    assert_eq!(w.lane.cursor(), Offset(2));
+    let left: Vec<_> = w.disk.row.skips.iter().map(|s| s.event.0).collect();
+    assert_eq!(left, [104]);
+}
