@@ -1,6 +1,7 @@
 //! Stories of one lane, and a property over random schedules of answers, failures, deaths,
 //! slow disks and restarts.
 
+mod ahead;
 mod anew;
 mod line;
 mod pause;

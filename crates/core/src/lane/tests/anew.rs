@@ -124,3 +124,40 @@ fn a_wish_to_skip_stands_until_its_own_turn() {
     let left: Vec<_> = w.disk.row.skips.iter().map(|s| s.event.0).collect();
     assert_eq!(left, [104]);
 }
+
+/// An edit takes `f` away while `g` is still out, and the next one brings it back.
+#[test]
+fn a_callback_that_was_gone_for_a_while_does_not_get_the_event_after_all() {
+    let mut w = three(&["A"]);
+    w.fail(Some(Cause::Transient), false);
+    let all = w.specs.clone();
+    w.specs.remove(0);
+    replace(&mut w);
+    assert!(matches!(
+        w.outcome(101, "f"),
+        Some(Outcome::Discarded { .. })
+    ));
+    w.specs = all;
+    replace(&mut w);
+    assert_eq!(w.frames[0].callbacks, [1, 2]);
+}
+
+/// The rows behind the one that is skipped are taken again, and this one has its outcome.
+#[test]
+fn an_unreadable_row_is_one_dead_letter_though_a_person_skips_what_is_before_it() {
+    let mut w = World::new(vec![spec(0, "f", "A", true)], &["A", "A"]);
+    let bad = Event::unreadable(EventId(103), "{oops");
+    w.log.push(Arc::new(Row {
+        event: bad,
+        ..row(3, "A")
+    }));
+    w.step(Input::LogGrew(Offset(3)));
+    w.fail(None, true);
+    w.step(Input::GoOnAfter(Offset(1)));
+    while w.fine().is_some() {}
+    assert_eq!((w.runs_of(101), w.runs_of(102)), (1, 1));
+    assert_eq!(w.lane.cursor(), Offset(3));
+    let letters = w.notes.iter();
+    let letters = letters.filter(|n| matches!(n, Note::DeadLetter { .. }));
+    assert_eq!(letters.count(), 1);
+}
