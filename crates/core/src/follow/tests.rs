@@ -743,4 +743,14 @@ fn where_both_are_slow_the_holes_come_behind_the_head() {
     story.tick();
     assert_eq!(story.log.last(), Some(&(117, true)));
     assert!(story.follower.recognised);
+
+/// The highest row comes first on every page: with room for nothing else the head stands still.
+#[test]
+fn a_page_has_room_for_a_row_behind_the_highest() {
+    let pace = Pace { page: 1, ..PACE };
+    let mut story = Story::resume(1..=5, state(1..=3, &[]));
+    let state = Some(state(1..=3, &[]));
+    story.follower = Follower::start(state, Start::Latest, pace, Mono::ZERO);
+    story.poll();
+    assert_eq!(story.log, [(4, false), (5, false)]);
 }
