@@ -754,3 +754,16 @@ fn a_page_has_room_for_a_row_behind_the_highest() {
     story.poll();
     assert_eq!(story.log, [(4, false), (5, false)]);
 }
+
+#[test]
+fn a_full_page_is_not_the_end_of_the_log() {
+    let mut story = Story::resume(1..=25, state(1..=3, &[]));
+    let mut seen = Vec::new();
+    while story.log.len() < 22 {
+        let request = story.ask();
+        story.answer(story.rows(&request));
+        seen.push((story.follower.high().0, story.follower.caught_up()));
+    }
+    // The anchors are asked first.
+    assert_eq!(seen, [(3, false), (12, false), (21, false), (25, true)]);
+}

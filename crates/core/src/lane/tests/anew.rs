@@ -161,3 +161,22 @@ fn an_unreadable_row_is_one_dead_letter_though_a_person_skips_what_is_before_it(
     let letters = letters.filter(|n| matches!(n, Note::DeadLetter { .. }));
     assert_eq!(letters.count(), 1);
 }
+
+#[test]
+fn a_wish_to_skip_the_event_that_failed_goes_for_callbacks_that_had_no_turn() {
+    let mut w = World::new(
+        vec![spec(0, "f", "A", true), spec(1, "g", "A", true)],
+        &["A"],
+    );
+    w.fail(None, true);
+    let (row, reason) = (w.log[0].clone(), "made by hand".into());
+    w.step(Input::Skip { row, reason });
+    for name in ["f", "g"] {
+        let outcome = w.outcome(101, name);
+        assert!(
+            matches!(outcome, Some(Outcome::Discarded { .. })),
+            "{name}: {outcome:?}"
+        );
+    }
+    assert_eq!((w.lane.hold(), w.lane.cursor()), (None, Offset(1)));
+}
