@@ -182,3 +182,61 @@ impl Gate {
         since.is_some_and(|since| !self.is_long(now, since))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use slated_model::{Event, EventId};
+
+    use super::*;
+
+    /// One that owes everything and is in line after an offset.
+    struct After(Option<Offset>);
+
+    impl Peer for After {
+        fn in_line_from(&self) -> Option<Offset> {
+            self.0
+        }
+        fn owes(&self, _: &Row) -> bool {
+            true
+        }
+        fn owes_between(&self, from: Offset, to: Offset) -> bool {
+            from.next() < to
+        }
+        fn calling_since(&self) -> Option<Mono> {
+            None
+        }
+        fn queues_at(&self) -> Option<u64> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_plugin_waits_for_those_in_line_before_it_and_one_at_a_time_for_all() {
+        let in_line = After(Some(Offset(7)));
+        let out = After(None);
+        // Pipelined: whether it holds up one behind it, one before it; serial: the same.
+        for (peer, offset, wanted) in [
+            (&in_line, 7, [false, false, false, false]),
+            (&in_line, 8, [true, false, true, false]),
+            (&in_line, 9, [true, false, true, true]),
+            (&out, 9, [false; 4]),
+        ] {
+            let row = Row {
+                offset: Offset(offset),
+                late: false,
+                event: Event::unreadable(EventId(100 + offset), ""),
+            };
+            let holds_up = |order, earlier| {
+                let rules = Rules {
+                    order,
+                    ..Rules::default()
+                };
+                Gate::new(rules).holds_up(peer, earlier, &row)
+            };
+            let got = [Order::Pipelined, Order::Serial]
+                .map(|order| [true, false].map(|earlier| holds_up(order, earlier)));
+            assert_eq!(got.concat(), wanted, "{:?} {offset}", peer.0);
+            assert!(!holds_up(Order::Independent, true));
+        }
+    }
+}

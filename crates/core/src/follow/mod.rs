@@ -392,7 +392,8 @@ impl Follower {
             .anchors
             .last()
             .is_some_and(|a| self.vouches(a, &seen.page));
-        let matters = seen.page.covers(self.high) || self.brings(&seen.page);
+        // A new row is above the highest: its page covers that.
+        let matters = seen.page.covers(self.high) || self.fills(&seen.page);
         if proved || !matters || self.anchors.is_empty() {
             return self.take(now, seen);
         }
@@ -420,10 +421,9 @@ impl Follower {
         self.take(now, seen)
     }
 
-    /// Tells whether a page has rows that would be appended.
-    fn brings(&self, page: &Page) -> bool {
-        let new = |id| id > self.high || self.ledger.contains(id);
-        page.rows.iter().any(|r| new(r.id))
+    /// Tells whether a page has rows that fill a hole.
+    fn fills(&self, page: &Page) -> bool {
+        page.rows.iter().any(|r| self.ledger.contains(r.id))
     }
 
     fn take(&mut self, now: Mono, seen: Seen) -> Option<Look> {

@@ -767,3 +767,22 @@ fn a_full_page_is_not_the_end_of_the_log() {
     // The anchors are asked first.
     assert_eq!(seen, [(3, false), (12, false), (21, false), (25, true)]);
 }
+
+#[test]
+fn late_events_are_counted_and_those_that_the_audit_found() {
+    let mut known = state([1, 2, 3, 10], &[(4, 6), (8, 9)]);
+    known.holes[0].age_ms = Duration::from_hours(100).as_millis() as u64;
+    known.holes[0].looks = 300;
+    let mut story = Story::resume([1, 2, 3, 10], known);
+    for (site, late, hits) in [
+        (None, 0, 0),
+        (Some(8), 1, 0),
+        (Some(5), 2, 1),
+        (Some(9), 3, 1),
+    ] {
+        story.site.extend(site);
+        story.after(Duration::from_hours(25));
+        let status = story.follower.status();
+        assert_eq!((status.late, status.audit_hits), (late, hits), "{site:?}");
+    }
+}

@@ -180,3 +180,16 @@ fn a_wish_to_skip_the_event_that_failed_goes_for_callbacks_that_had_no_turn() {
     }
     assert_eq!((w.lane.hold(), w.lane.cursor()), (None, Offset(1)));
 }
+
+#[test]
+fn a_wish_to_skip_what_is_tried_again_aside_leaves_nothing_behind() {
+    let mut w = World::new(vec![spec(0, "f", "A", false)], &["A"]);
+    w.fail(Some(Cause::Transient), false);
+    let (row, reason) = (w.log[0].clone(), "made by hand".into());
+    w.step(Input::Skip { row, reason });
+    assert!(matches!(
+        w.outcome(101, "f"),
+        Some(Outcome::Discarded { .. })
+    ));
+    assert_eq!((&w.disk.row.skips, w.wake_at()), (&vec![], None));
+}
