@@ -179,6 +179,8 @@ fn a_wish_to_skip_the_event_that_failed_goes_for_callbacks_that_had_no_turn() {
         );
     }
     assert_eq!((w.lane.hold(), w.lane.cursor()), (None, Offset(1)));
+    let told = |n: &Note| matches!(n, Note::EventSkipped { event } if *event == EventId(101));
+    assert!(w.notes.iter().any(told), "{:?}", w.notes);
 }
 
 #[test]
