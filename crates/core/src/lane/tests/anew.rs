@@ -195,3 +195,16 @@ fn a_wish_to_skip_what_is_tried_again_aside_leaves_nothing_behind() {
     ));
     assert_eq!((&w.disk.row.skips, w.wake_at()), (&vec![], None));
 }
+
+#[test]
+fn a_suspicion_goes_with_its_event_and_not_with_the_one_behind() {
+    let mut w = World::new(vec![spec(0, "f", "A", true)], &["A", "A"]);
+    let (row, attempts, ahead) = w.disk.taken_up(|id| Offset(id.0 - 100));
+    w.frames.clear();
+    w.lane = Lane::new(row, policy(), 4, attempts, &ahead, w.now, 2);
+    w.lane.after_unclean_end();
+    w.begin();
+    assert_eq!(w.disk.row.suspect.map(|s| s.event), Some(EventId(101)));
+    w.fine();
+    assert_eq!((w.disk.row.suspect, w.lane.cursor()), (None, Offset(1)));
+}
