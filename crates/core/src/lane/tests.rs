@@ -7,6 +7,7 @@ mod line;
 mod pause;
 mod resume;
 mod says;
+mod since;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod void;

@@ -208,3 +208,21 @@ fn a_suspicion_goes_with_its_event_and_not_with_the_one_behind() {
     w.fine();
     assert_eq!((w.disk.row.suspect, w.lane.cursor()), (None, Offset(1)));
 }
+
+#[test]
+fn an_attempt_aside_that_succeeds_ends_no_other_attempt() {
+    let mut w = World::new(
+        vec![spec(0, "f", "A", false), spec(1, "g", "A", true)],
+        &["A"],
+    );
+    w.fail(Some(Cause::Transient), false);
+    w.now = w.now + Duration::from_secs(5);
+    w.fail(Some(Cause::Transient), true);
+    w.pass(Duration::from_secs(5));
+    assert_eq!(w.fine().unwrap().1.to_string(), "f");
+    let open: Vec<_> = w.lane.attempts().map(|a| (a.failed, a.aside)).collect();
+    assert_eq!(open, [(1, false)]);
+    assert!(w.frames.is_empty(), "its back-off goes on");
+    w.pass(Duration::from_secs(5));
+    assert_eq!(w.frames[0].attempt, 2);
+}
