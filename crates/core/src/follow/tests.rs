@@ -786,3 +786,17 @@ fn late_events_are_counted_and_those_that_the_audit_found() {
         assert_eq!((status.late, status.audit_hits), (late, hits), "{site:?}");
     }
 }
+
+#[test]
+fn an_import_may_stand_at_the_end_of_the_site_and_not_behind_it() {
+    for (cursor, lost) in [(30, false), (31, true)] {
+        let start = Start::Imported {
+            cursors: vec![EventId(cursor)],
+            owed: Vec::new(),
+        };
+        let mut story = Story::new(1..=30, start);
+        story.poll();
+        let next = story.follower.next(story.now);
+        assert_eq!(matches!(next, Next::Stopped(_)), lost, "{cursor}: {next:?}");
+    }
+}

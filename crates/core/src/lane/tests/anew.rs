@@ -226,3 +226,14 @@ fn an_attempt_aside_that_succeeds_ends_no_other_attempt() {
     w.pass(Duration::from_secs(5));
     assert_eq!(w.frames[0].attempt, 2);
 }
+
+#[test]
+fn what_was_read_ahead_goes_to_the_callbacks_of_the_newest_load() {
+    let mut w = World::new(vec![spec(0, "f", "A", false)], &["A", "B"]);
+    assert_eq!(w.lane.read, Offset(2));
+    w.specs = vec![spec(0, "g", "A", false), spec(1, "h", "B", false)];
+    replace(&mut w);
+    while w.fine().is_some() {}
+    let seen: Vec<_> = w.runs.iter().map(|(e, c)| (e.0, c.to_string())).collect();
+    assert_eq!(seen, [(101, "g".into()), (102, "h".into())]);
+}
