@@ -118,6 +118,20 @@ fn one_that_hung_waits_for_a_slot_like_others() {
     assert_eq!((studio.ahead(0), studio.ahead(1)), (WINDOW, 0));
 }
 
+#[test]
+fn one_that_hangs_is_sent_no_more_before_its_answer() {
+    let rules = limit(1, Order::Independent);
+    let mut studio = quick(rules, &[&[0], &[1]]);
+    studio.grow(&[Kind(0); 40]);
+    while studio.answer_all() {}
+    studio.grow(&[Kind(0)]);
+    studio.pass(WAIT);
+    studio.grow(&[Kind(0), Kind(0)]);
+    assert_eq!(studio.ahead(0), 1);
+    studio.answer(0);
+    assert_eq!(studio.ahead(0), 2);
+}
+
 /// The third waits for a slot when the second is loaded with another filter, and so comes before it:
 /// what it gives up with its place in the queue wakes those behind.
 #[test]
