@@ -26,3 +26,33 @@ impl Dice {
         wait.mul_f64(from + (1.0 - from) * even)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The published numbers of splitmix64.
+    #[test]
+    fn a_seed_rolls_what_it_rolled_before() {
+        let mut dice = Dice::new(0);
+        let rolled: Vec<_> = (0..3).map(|_| dice.roll()).collect();
+        let wanted = [
+            0xe220_a839_7b1d_cdaf,
+            0x6e78_9e6a_a1b9_65f4,
+            0x06c4_5d18_8009_454f,
+        ];
+        assert_eq!(rolled, wanted);
+    }
+
+    #[test]
+    fn a_wait_is_spread_evenly_between_its_ends() {
+        let (mut dice, wait) = (Dice::new(1), Duration::from_secs(10));
+        let waits: Vec<_> = (0..1000).map(|_| dice.spread(wait, 0.8)).collect();
+        let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
+        assert!(*least >= Duration::from_secs(8) && *least < Duration::from_millis(8050));
+        assert!(*most <= wait && *most > Duration::from_millis(9950));
+        let mean = waits.iter().sum::<Duration>() / 1000;
+        let middle = Duration::from_millis(8950)..Duration::from_millis(9050);
+        assert!(middle.contains(&mean), "{mean:?}");
+    }
+}

@@ -279,6 +279,20 @@ mod tests {
     }
 
     #[test]
+    fn a_request_leaves_room_for_the_neighbours_of_what_it_asks_for() {
+        for (page, wanted) in [
+            (2, (4, 1)),
+            (10, (4, 1)),
+            (100, (20, 10)),
+            (500, (100, 50)),
+            (5000, (100, 50)),
+        ] {
+            let budget = Budget::of(page);
+            assert_eq!((budget.open, budget.closed), wanted, "{page}");
+        }
+    }
+
+    #[test]
     fn what_is_left_of_a_range_keeps_what_was_learned() {
         for (id, left) in [
             (10, vec![(11, 20)]),

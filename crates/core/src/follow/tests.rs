@@ -811,3 +811,21 @@ fn a_first_read_ends_with_a_page_that_is_not_full_and_keeps_few_rows_in_mind() {
     assert!((4..10).contains(&anchors.len()), "{anchors:?}");
     assert_eq!(anchors.last(), Some(&30));
 }
+
+/// Late rows alone fill the page: it does not reach the highest row, which would tell.
+#[test]
+fn late_rows_of_another_history_are_not_appended() {
+    for other in [false, true] {
+        let known = state(21..=30, &[(1, 20)]);
+        let mut story = Story::resume(21..=30, known);
+        story.poll();
+        story.site.extend(1..=20);
+        if other {
+            story.other.extend(1..=30);
+        }
+        story.tick();
+        let stopped = matches!(story.follower.next(story.now), Next::Stopped(_));
+        let late = if other { 0 } else { 20 };
+        assert_eq!((stopped, story.log.len()), (other, late));
+    }
+}

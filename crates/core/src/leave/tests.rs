@@ -252,3 +252,27 @@ fn what_runs_again_is_told() {
     assert_eq!(found.missing, ids(&[70, 80]));
     assert_eq!(found.again, ids(&[70, 80, 102]));
 }
+
+#[test]
+fn an_owed_id_is_given_up_with_its_own_hole_alone() {
+    let case = Case {
+        floor: Some(100),
+        owed: vec![61],
+        unseen: vec![61],
+        high: Some(120),
+        holes: vec![(10, 12, 301), (60, 62, 299), (80, 81, 301)],
+        ..Case::default()
+    };
+    case.check("an older hole lies above", 100, &[60, 61, 62]);
+}
+
+#[test]
+fn there_was_room_for_an_event_that_does_not_exist() {
+    let case = Case {
+        passed: Some(100),
+        high: Some(100),
+        holes: vec![(0, 2, 0)],
+        ..Case::default()
+    };
+    assert_eq!(case.position().map(|p| p.unsought), Some(0));
+}
