@@ -190,6 +190,14 @@ mod tests {
     }
 
     #[test]
+    fn half_of_many_rows_may_be_hidden() {
+        let known = anchors(1..=20);
+        let there = |n: u64| -> Vec<_> { (1..=n).map(|id| row(id, "A")).collect() };
+        assert_eq!(judge(&known, &there(10)), Ok(()));
+        assert!(judge(&known, &there(9)).is_err());
+    }
+
+    #[test]
     fn an_unreadable_row_is_no_anchor_and_no_proof() {
         assert_eq!(of(&Event::unreadable(EventId(7), "{")), None);
         let known = anchors([10, 20]);

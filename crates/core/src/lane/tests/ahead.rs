@@ -43,3 +43,24 @@ fn no_more_of_the_log_is_held_than_a_page() {
     run(&mut w, 1, 5000);
     assert_eq!(w.lane.read, Offset(1000), "before it runs dry");
 }
+
+/// One of those that were sent ahead fails and is tried again; the others are sent anew behind it.
+#[test]
+fn what_is_sent_ahead_behind_another_attempt_is_a_first_one() {
+    let mut w = one(40);
+    run(&mut w, 32, 5);
+    // This disk is so quick that what it lets through is listed first.
+    w.frames.sort_by_key(|f| f.seq);
+    let first: Vec<_> = w.frames.iter().map(|f| f.seq).collect();
+    w.fail(Some(Cause::Transient), true);
+    w.pass(Duration::from_secs(40));
+    w.frames.sort_by_key(|f| f.seq);
+    let sent = |f: &Frame| (f.row.event.id.0, f.attempt);
+    let again: Vec<_> = w.frames.iter().map(sent).collect();
+    assert_eq!(again, [(133, 2), (134, 1), (135, 1), (136, 1)]);
+    let seqs: Vec<_> = first
+        .into_iter()
+        .chain(w.frames.iter().map(|f| f.seq))
+        .collect();
+    assert!(seqs.is_sorted_by(|a, b| a < b), "{seqs:?}");
+}
