@@ -530,3 +530,29 @@ fn a_start_that_was_killed_may_be_told_again_where() {
         }
     }
 }
+
+#[test]
+fn plugins_wait_for_none_that_has_far_to_go_and_one_that_is_gone_is_listed() {
+    let old = old(&[
+        ("/p/a", 1000, &[]),
+        ("/p/b", 500, &[]),
+        ("/p/c", 499, &[]),
+        ("/p/gone", 1000, &[]),
+    ]);
+    let import = import(&old, &present(&["/p/a", "/p/b", "/p/c"]), NewPlugins::Now);
+    for (path, in_line, has_run) in [
+        ("/p/a", true, false),
+        ("/p/b", true, false),
+        ("/p/c", false, false),
+        ("/p/gone", true, true),
+    ] {
+        let lane = lane(&import, path);
+        let from = lane.in_line_from;
+        assert_eq!(from != LaneRow::OUT_OF_LINE, in_line, "{path}");
+        assert_eq!(
+            (lane.has_run(), lane.is_listed()),
+            (has_run, true),
+            "{path}"
+        );
+    }
+}

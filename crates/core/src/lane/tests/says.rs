@@ -100,3 +100,16 @@ fn a_site_that_is_back_is_asked_after_a_pause_that_grows() {
     assert!(*longest > Duration::from_secs(8), "{pauses:?}");
     assert!(*longest <= Duration::from_secs(32), "{pauses:?}");
 }
+
+/// What others wait for is a first answer, and an error or a death is one.
+#[test]
+fn an_event_that_failed_is_owed_to_nobody_any_more() {
+    let mut w = one(true, &["A"]);
+    let row = w.log[0].clone();
+    assert!(w.lane.owes(&row));
+    w.fail(Some(Cause::Transient), true);
+    assert!(!w.lane.owes(&row));
+    let mut w = one(true, &["A"]);
+    w.die();
+    assert!(!w.lane.owes(&row));
+}
