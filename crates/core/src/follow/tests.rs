@@ -784,6 +784,7 @@ fn late_events_are_counted_and_those_that_the_audit_found() {
         story.after(Duration::from_hours(25));
         let status = story.follower.status();
         assert_eq!((status.late, status.audit_hits), (late, hits), "{site:?}");
+        assert!(status.caught_up);
     }
 }
 
