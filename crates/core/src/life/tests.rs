@@ -249,3 +249,24 @@ proptest! {
         prop_assert_eq!(used, alive.first().copied());
     }
 }
+
+#[test]
+fn a_file_is_broken_until_its_next_content_while_the_old_code_runs() {
+    let mut life = Life::new(BrokenEdit::Keep, Reload::NewFirst, 1);
+    let now = Mono::ZERO;
+    life.step(now, Input::Load);
+    life.step(now, Input::Ready(1));
+    assert_eq!((life.is_broken(), life.state()), (false, State::Running));
+    life.step(now, Input::Load);
+    life.step(
+        now,
+        Input::LoadFailed {
+            generation: 2,
+            network: false,
+        },
+    );
+    assert_eq!((life.is_broken(), life.state()), (true, State::Running));
+    life.step(now, Input::Exited { generation: 2 });
+    life.step(now, Input::Load);
+    assert_eq!((life.is_broken(), life.state()), (false, State::Running));
+}
