@@ -270,3 +270,40 @@ fn a_file_is_broken_until_its_next_content_while_the_old_code_runs() {
     life.step(now, Input::Load);
     assert_eq!((life.is_broken(), life.state()), (false, State::Running));
 }
+
+#[test]
+fn a_life_is_idle_when_no_process_is_left_and_none_is_to_come() {
+    let mut l = life();
+    assert!(l.is_idle());
+    l.step(at(0), Input::Load);
+    l.step(at(0), Input::Ready(1));
+    assert!(!l.is_idle());
+    l.step(at(1), Input::Load);
+    l.step(at(1), Input::Exited { generation: 1 });
+    assert!(!l.is_idle(), "the next one is there");
+    l.step(at(1), Input::Ready(2));
+    l.step(at(2), Input::Exited { generation: 2 });
+    let again = l.wake_at().unwrap();
+    assert!(!l.is_idle(), "it starts again");
+    assert!(l.is_settled(at(2)) && !l.is_settled(again));
+    l.step(again, Input::Tick);
+    l.step(again, Input::Stop);
+    assert!(!l.is_idle(), "it is ending");
+    l.step(again, Input::Exited { generation: 3 });
+    assert!(l.is_idle());
+}
+
+#[test]
+fn what_slated_told_to_end_is_leaving_and_so_is_what_it_does_not_know() {
+    let mut l = life();
+    l.step(at(0), Input::Load);
+    l.step(at(0), Input::Ready(1));
+    l.step(at(1), Input::Load);
+    l.step(at(2), Input::Ready(2));
+    let leaving = [1, 2, 3].map(|generation| l.is_leaving(generation));
+    assert_eq!(leaving, [true, false, true]);
+    l.step(at(3), Input::Exited { generation: 1 });
+    assert_eq!((l.is_leaving(1), l.is_leaving(2)), (true, false));
+    l.step(at(3), Input::Stop);
+    assert!(l.is_leaving(2));
+}
