@@ -307,3 +307,17 @@ fn what_slated_told_to_end_is_leaving_and_so_is_what_it_does_not_know() {
     l.step(at(3), Input::Stop);
     assert!(l.is_leaving(2));
 }
+
+#[test]
+fn a_file_that_a_network_failed_is_loaded_again_after_a_pause() {
+    let mut l = life();
+    l.step(at(0), Input::Load);
+    let failed = Input::LoadFailed {
+        generation: 1,
+        network: true,
+    };
+    l.step(at(0), failed);
+    l.step(at(0), Input::Exited { generation: 1 });
+    let pause = l.wake_at().unwrap().since(at(0));
+    assert!(pause >= FIRST_WAIT && pause <= FIRST_WAIT * 2, "{pause:?}");
+}
