@@ -321,3 +321,42 @@ fn a_file_that_a_network_failed_is_loaded_again_after_a_pause() {
     let pause = l.wake_at().unwrap().since(at(0));
     assert!(pause >= FIRST_WAIT && pause <= FIRST_WAIT * 2, "{pause:?}");
 }
+
+#[test]
+fn the_pause_grows_while_networks_go_on_failing() {
+    let mut l = life();
+    l.step(at(0), Input::Load);
+    let mut now = at(0);
+    for generation in 1..=5 {
+        let network = true;
+        l.step(
+            now,
+            Input::LoadFailed {
+                generation,
+                network,
+            },
+        );
+        l.step(now, Input::Exited { generation });
+        let due = l.wake_at().unwrap();
+        let longest = FIRST_WAIT * (1 << generation);
+        let pause = due.since(now);
+        assert!(pause >= longest / 2 && pause <= longest, "{pause:?}");
+        now = due;
+        l.step(now, Input::Tick);
+    }
+}
+
+#[test]
+fn what_an_edit_overtook_says_nothing_of_the_edit() {
+    let mut l = life();
+    l.step(at(0), Input::Load);
+    l.step(at(1), Input::Load);
+    let failed = Input::LoadFailed {
+        generation: 1,
+        network: false,
+    };
+    assert_eq!(l.step(at(1), failed), []);
+    l.step(at(1), Input::Exited { generation: 1 });
+    l.step(at(1), Input::Ready(2));
+    assert_eq!((l.state(), l.is_broken()), (State::Running, false));
+}
