@@ -360,3 +360,21 @@ fn what_an_edit_overtook_says_nothing_of_the_edit() {
     l.step(at(1), Input::Ready(2));
     assert_eq!((l.state(), l.is_broken()), (State::Running, false));
 }
+
+#[test]
+fn a_death_now_and_then_is_no_reason_to_give_up() {
+    let mut l = life();
+    let mut now = at(0);
+    l.step(now, Input::Load);
+    for generation in 1..=20 {
+        l.step(now, Input::Ready(generation));
+        now = now + DEATHS_WITHIN + Duration::from_secs(1);
+        let out = l.step(now, Input::Exited { generation });
+        assert_eq!(out, [], "death {generation}");
+        let due = l.wake_at().unwrap();
+        let pause = due.since(now);
+        assert!(pause >= FIRST_WAIT / 2 && pause <= FIRST_WAIT, "{pause:?}");
+        now = due;
+        l.step(now, Input::Tick);
+    }
+}
