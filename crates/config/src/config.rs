@@ -1,6 +1,7 @@
 //! The configuration as a whole: read, checked, merged, and asked where it came from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -115,7 +116,17 @@ impl Config {
     /// any other as TOML.
     pub fn load(path: &Path, overrides: &[Override]) -> Result<Loaded, Diagnostics> {
         let fail = |message: String| Diagnostic::new(&Origin::file(path), "", message);
-        let bytes = std::fs::read(path).map_err(|e| fail(format!("cannot be read: {e}")))?;
+        let bytes = std::fs::read(path).map_err(|error| {
+            let told = fail(format!("cannot be read: {error}"));
+            match error.kind() {
+                ErrorKind::NotFound => {
+                    told.hint("without `--config` the usual places are looked at")
+                }
+                ErrorKind::PermissionDenied => told.hint("its owner is another user, perhaps"),
+                ErrorKind::IsADirectory => told.hint("name the file in it"),
+                _ => told,
+            }
+        })?;
         let text = String::from_utf8(bytes).map_err(|e| {
             let good = e.as_bytes().get(..e.utf8_error().valid_up_to());
             let breaks = good.unwrap_or_default().iter().filter(|b| **b == b'\n');

@@ -192,7 +192,14 @@ fn a_file_that_cannot_be_read_says_why() {
         }
         Config::load(&path, &[]).unwrap_err().to_string()
     };
-    assert!(load("none.toml", None).contains("cannot be read: No such file"));
+    let told = load("none.toml", None);
+    assert!(told.contains("cannot be read: No such file"), "{told}");
+    assert!(
+        told.ends_with("(without `--config` the usual places are looked at)"),
+        "{told}"
+    );
+    let told = Config::load(folder.path(), &[]).unwrap_err().to_string();
+    assert!(told.ends_with("(name the file in it)"), "{told}");
     assert!(load("odd.toml", Some(b"# a\n# \xff")).contains("is not UTF-8 at line 2"));
     let told = load("studio.conf", Some(b"[daemon]\nlogFile\n"));
     assert!(

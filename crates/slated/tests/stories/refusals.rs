@@ -91,7 +91,7 @@ fn a_configuration_that_cannot_be_used() -> Result<()> {
     let place = Place::new()?;
     place.refuses_as_it_stands(
         &["run", "--config", "nowhere.toml"],
-        "error: nowhere.toml: cannot be read: No such file or directory (os error 2)",
+        "error: nowhere.toml: cannot be read: No such file or directory (os error 2) (without `--config` the usual places are looked at)",
     )?;
     place.refuses_as_it_stands(&["run"], "error: no configuration: none of slated.toml, HERE/.config/slated/slated.toml, /etc/slated/slated.toml, BIN/shotgunEventDaemon.conf, /etc/shotgunEventDaemon.conf is there (name one with `--config FILE`)")?;
     std::fs::write(place.path().join("shotgunEventDaemon.conf"), "[daemon]\n")?;
