@@ -71,7 +71,9 @@ counts as one.
 
 const BENCH_HELP: &str = "\
 cargo xtask bench drain [--events N] [--plugins N] [--kinds N|all|none] [--callback-ms N]
-                        [--even] [--order ORDER] [--toml]
+                        [--even] [--order ORDER] [--toml] [--window N] [--latency-ms N]
+cargo xtask bench follow [--rate N] [--seconds N] [--late PERCENT] [--dead PERCENT] [--holes N]
+                         [--plugins N] [--latency-ms N]
 cargo xtask bench idle [--seconds N] [--plugins N] [--events N]
 cargo xtask bench start [--plugins N]
 
@@ -79,19 +81,28 @@ Builds a release, starts a simulated site with aged events and a daemon with plu
 its own process, and measures them from outside (Linux). `drain`: from the start of the daemon's
 process to the last durable outcome. `idle`: what a daemon costs that has caught up. `start`:
 until all plugins run, and what their processes cost and hold by then; with SLATED_PRELOAD=0
-each Python starts by itself.
+each Python starts by itself. `follow`: people change things at a steady rate, some changes show
+late and some never; the seconds from visible to callback, of events that show at once and of late
+ones, and requests a tick of 2 s. It fails when an event is lost or runs twice.
 
 Options:
-  --events N        events on the site (50000; idle: 1000; start: 100)
-  --plugins N       plugins, each a process (20; idle: 3)
+  --events N        events on the site (50000; idle, follow: 1000; start: 100)
+  --plugins N       plugins, each a process (20; idle: 3; follow: 1)
   --kinds N         each plugin wants one event type, of N (8) in turn; `all`: every event;
                     `none`: nothing
   --even            all event types alike often; else as on an ordinary day, where two of five
                     events are changes of tasks
   --callback-ms N   how long a callback sleeps (0)
   --order ORDER     independent, pipelined or serial (the default of the file)
+  --window N        how many events are sent ahead to a plugin; 1: one by one (the default of slated)
+  --latency-ms N    how long every request to the site takes at least (0; follow: 330)
+  --rate N          changes a second, each one event (10)
+  --late PERCENT    of the changes, these show 10 to 40 s late (2)
+  --dead PERCENT    of the changes, these never show: their ids stay dead (1)
+  --holes N         so many ids below the head are missing at the start and show half-way, and as
+                    many never do (50)
   --toml            configure with a slated.toml, not with the Python daemon's .conf
-  --seconds N       how long an idle daemon is watched (30)
+  --seconds N       how long an idle daemon is watched (30), or people work (60)
   --runs N          how often; the median of each figure is shown beside the runs (3)
   --binary PATH     measure this slated instead of building one
   --json            one object on stdout: `median` and `runs`

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::judge::Delays;
+
 /// Figures of one run by name, in order: value and digits after the point.
 pub(super) struct Figures(Vec<(&'static str, f64, usize)>);
 
@@ -20,6 +22,7 @@ pub(super) struct Drain {
     pub(super) sim_cpu_s: f64,
     pub(super) daemon_peak_mb: f64,
     pub(super) requests: u64,
+    pub(super) requests_per_page: f64,
 }
 
 /// What a daemon costs that has nothing to do.
@@ -43,6 +46,28 @@ pub(super) struct Start {
     pub(super) daemon_peak_mb: f64,
 }
 
+/// How a daemon followed a site where people work. Delays are from the moment when a row could be
+/// seen to the start of its callback.
+pub(super) struct Follow {
+    pub(super) seconds: f64,
+    /// Rows that showed.
+    pub(super) events: usize,
+    /// Rows that were written, whether they ever showed or not.
+    pub(super) written_per_s: f64,
+    pub(super) runs_per_event: f64,
+    /// Of rows that showed when they were written.
+    pub(super) prompt: Delays,
+    pub(super) late_events: usize,
+    /// Of rows that showed later.
+    pub(super) late: Delays,
+    pub(super) holes_at_start: u64,
+    pub(super) holes_at_end: u64,
+    pub(super) requests_per_tick: f64,
+    /// Whether the daemon asked twice a look, as it does where a site is slow.
+    pub(super) split: bool,
+    pub(super) daemon_cpu_percent: f64,
+}
+
 impl From<Drain> for Figures {
     fn from(run: Drain) -> Self {
         Self(vec![
@@ -59,6 +84,7 @@ impl From<Drain> for Figures {
             ("sim_cpu_s", run.sim_cpu_s, 2),
             ("daemon_peak_mb", run.daemon_peak_mb, 1),
             ("requests", run.requests as f64, 0),
+            ("requests_per_page", run.requests_per_page, 2),
         ])
     }
 }
@@ -72,6 +98,29 @@ impl From<Idle> for Figures {
             ("written_kb_per_min", run.written_kb_per_min, 0),
             ("wakes_per_s", run.wakes_per_s, 1),
             ("daemon_peak_mb", run.daemon_peak_mb, 1),
+        ])
+    }
+}
+
+impl From<Follow> for Figures {
+    fn from(run: Follow) -> Self {
+        Self(vec![
+            ("seconds", run.seconds, 1),
+            ("events", run.events as f64, 0),
+            ("written_per_s", run.written_per_s, 1),
+            ("runs_per_event", run.runs_per_event, 2),
+            ("p50_s", run.prompt.p50, 2),
+            ("p99_s", run.prompt.p99, 2),
+            ("worst_s", run.prompt.worst, 2),
+            ("late_events", run.late_events as f64, 0),
+            ("late_p50_s", run.late.p50, 2),
+            ("late_p99_s", run.late.p99, 2),
+            ("late_worst_s", run.late.worst, 2),
+            ("holes_at_start", run.holes_at_start as f64, 0),
+            ("holes_at_end", run.holes_at_end as f64, 0),
+            ("requests_per_tick", run.requests_per_tick, 2),
+            ("asked_apart", f64::from(u8::from(run.split)), 0),
+            ("daemon_cpu_percent", run.daemon_cpu_percent, 2),
         ])
     }
 }

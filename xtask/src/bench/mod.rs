@@ -8,9 +8,15 @@
 mod cost;
 mod family;
 mod figures;
+mod files;
+mod follow;
+mod http;
+mod judge;
 mod options;
+mod site;
 mod stage;
 mod status;
+mod traffic;
 
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -29,6 +35,8 @@ use status::Status;
 
 /// How often the daemon is asked; also how coarse a time is.
 const LOOK: Duration = Duration::from_millis(20);
+/// Events in a page of the site, where nobody sets it.
+const PAGE: u64 = 500;
 /// How long a run may stand still before it is given up.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -44,6 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             Kind::Drain(load) => drain(&slated, load).map(Into::into),
             Kind::Idle(idleness) => idle(&slated, idleness).map(Into::into),
             Kind::Start(load) => start(&slated, load).map(Into::into),
+            Kind::Follow(following) => follow::follow(&slated, following).map(Into::into),
         }
     });
     let runs: Vec<figures::Figures> = runs.collect::<Result<_>>()?;
@@ -91,6 +100,7 @@ fn drain(slated: &Path, load: &Load) -> Result<Drain> {
         sim_cpu_s: sim.cpu.as_secs_f64(),
         daemon_peak_mb: daemon.peak_mb,
         requests: status.requests,
+        requests_per_page: watched.requests as f64 / status.end.div_ceil(PAGE).max(1) as f64,
     })
 }
 
@@ -100,6 +110,8 @@ struct Watched {
     first_row: Duration,
     /// The log holds all events.
     full: Duration,
+    /// Requests up to that moment.
+    requests: u64,
     /// The last look before a callback was done.
     first_done: Duration,
     /// Every lane is at the log's end, and everything is durable.
@@ -124,14 +136,15 @@ fn watch(stage: &mut Stage, load: &Load) -> Result<Watched> {
                 first_done = now;
             }
             if status.end >= load.events && status.caught_up {
-                full.get_or_insert(now);
+                full.get_or_insert((now, status.requests));
             }
-            if let Some(full) = full
+            if let Some((full, requests)) = full
                 && status.is_drained(load.plugins)
             {
                 return Ok(Watched {
                     first_row,
                     full,
+                    requests,
                     first_done,
                     drained: now,
                     last: status,

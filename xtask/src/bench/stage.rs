@@ -3,23 +3,23 @@
 //! Invariant: no process and no file outlives the stage.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
 
 use super::LOOK;
 use super::cost::Cost;
-use super::options::{KINDS, Load, Wanted};
+use super::files::{self, KEY};
+use super::judge::{self, Journal};
+use super::options::Load;
+use super::site::Site;
 use super::status::Status;
 use crate::python;
 
-/// The variable that holds the key of the daemon's script.
-const KEY: &str = "SLATED_SITE_KEY";
 /// The configuration of the Python daemon.
 const CONF: &str = "shotgunEventDaemon.conf";
 /// How long a daemon may take to stop.
@@ -28,7 +28,7 @@ const STOP: Duration = Duration::from_secs(40);
 /// What a run is measured on.
 pub(super) struct Stage {
     slated: PathBuf,
-    key: String,
+    pub(super) site: Site,
     /// The name of the configuration.
     config: &'static str,
     daemon: Option<Running>,
@@ -71,6 +71,7 @@ impl Stage {
         let mut sim = Command::new(slated)
             .args(["sim", "--json", "--age", "10d"])
             .args(load.even.then_some("--mix=even"))
+            .arg(format!("--latency={}ms", load.latency_ms))
             .arg("--events")
             .arg(load.events.to_string())
             .stdin(Stdio::null())
@@ -81,24 +82,22 @@ impl Stage {
         let mut first = String::new();
         let said = sim.0.stdout.take().context("the simulator has no stdout")?;
         BufReader::new(said).read_line(&mut first)?;
-        let site: Value = serde_json::from_str(&first).context("the simulator's first line")?;
-        let text = |name: &str| site[name].as_str().unwrap_or_default().to_owned();
+        let site = Site::of(&first)?;
         for number in 0..load.plugins {
             let file = plugins.join(format!("plugin_{number:02}.py"));
-            std::fs::write(&file, plugin(number, load))
+            std::fs::write(&file, files::plugin(number, load))
                 .with_context(|| format!("cannot write {}", file.display()))?;
         }
         let python = python::prepare()?;
-        let site = (text("url"), text("script"));
         let (name, config) = if load.toml {
-            ("slated.toml", toml(&site, &python, load))
+            ("slated.toml", files::toml(&site, &python, load))
         } else {
-            (CONF, conf(&site, &folder.0, &python, load))
+            (CONF, files::conf(&site, &folder.0, &python, load))
         };
         std::fs::write(folder.0.join(name), config)?;
         Ok(Self {
             slated: slated.to_owned(),
-            key: text("key"),
+            site,
             config: name,
             daemon: None,
             sim_before: Cost::of(sim.0.id())?,
@@ -114,7 +113,7 @@ impl Stage {
         command
             .args(["run", "--config"])
             .arg(self.folder.0.join(self.config))
-            .env(KEY, &self.key)
+            .env(KEY, &self.site.key)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
@@ -140,6 +139,23 @@ impl Stage {
             bail!("a plugin is not well: {trouble}\n{}", self.last_words());
         }
         Ok(status)
+    }
+
+    /// Returns what callbacks of each plugin noted so far.
+    pub(super) fn journals(&self, plugins: usize) -> Result<Vec<Journal>> {
+        let read = |number| {
+            let file = self
+                .folder
+                .0
+                .join(format!("plugins/plugin_{number:02}.journal"));
+            match std::fs::read_to_string(&file) {
+                Ok(text) => judge::journal(&text),
+                // No callback of it ran yet.
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(Journal::new()),
+                Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+            }
+        };
+        (0..plugins).map(read).collect()
     }
 
     /// Returns the daemon's process.
@@ -190,52 +206,4 @@ impl Stage {
     fn log(&self) -> PathBuf {
         self.folder.0.join("daemon.log")
     }
-}
-
-/// Writes a plugin whose callback does nothing, or sleeps.
-fn plugin(number: usize, load: &Load) -> String {
-    let wanted = match load.wanted {
-        Wanted::Kinds(count) => {
-            let kind = KINDS.iter().take(count).cycle().nth(number);
-            format!("{{{:?}: ['*']}}", kind.copied().unwrap_or_default())
-        }
-        Wanted::All => "{}".to_owned(),
-        Wanted::Nothing => "{'Nobody_Makes_This': ['*']}".to_owned(),
-    };
-    let body = match load.callback_ms {
-        0 => "pass".to_owned(),
-        ms => format!("time.sleep({})", ms as f64 / 1000.0),
-    };
-    format!(
-        "import time\n\n\n\
-         def registerCallbacks(reg):\n    \
-             reg.registerCallback('bench', 'bench', callback, {wanted}, None)\n\n\n\
-         def callback(sg, logger, event, args):\n    {body}\n"
-    )
-}
-
-fn toml((url, script): &(String, String), python: &Path, load: &Load) -> String {
-    let python = python.to_string_lossy();
-    let order = load.order.as_deref().unwrap_or("independent");
-    format!(
-        "[site]\nurl = {url:?}\nscript = {script:?}\nkey = {{ env = \"{KEY}\" }}\n\n\
-         [state]\nfolder = \"state\"\nnew_plugins = \"id:1\"\n\n\
-         [plugins]\nfolders = [\"plugins\"]\norder = {order:?}\n\n\
-         [defaults]\npython = {python:?}\n"
-    )
-}
-
-/// Writes the file as the Python daemon ships it, but for the places, and where plugins start.
-fn conf((url, script): &(String, String), folder: &Path, python: &Path, load: &Load) -> String {
-    let (folder, python) = (folder.display(), python.display());
-    let order = load.order.as_deref().unwrap_or("pipelined");
-    format!(
-        "[daemon]\npidFile: {folder}/daemon.pid\neventIdFile: {folder}/daemon.id\n\
-         logMode: 0\nlogPath: {folder}\nlogFile: shotgunEventDaemon\nlogging: 20\n\
-         conn_retry_sleep: 60\nmax_conn_retries: 5\nfetch_interval: 5\n\
-         max_event_batch_size: 500\n\n\
-         [shotgun]\nserver: {url}\nname: {script}\nkey: %({KEY})s\nuse_session_uuid: True\n\n\
-         [plugins]\npaths: {folder}/plugins\n\n[emails]\nenabled: no\n\n\
-         [slated]\npython = {python}\nnew_plugins = id:1\norder = {order}\n"
-    )
 }

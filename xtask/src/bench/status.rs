@@ -1,12 +1,13 @@
 //! What a running daemon says of itself, over its control socket.
 
-use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::Value;
+
+use super::http;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -18,6 +19,10 @@ pub(super) struct Status {
     pub(super) caught_up: bool,
     /// Requests made to the site.
     pub(super) requests: u64,
+    /// Ids below the head that were not seen yet.
+    pub(super) holes: u64,
+    /// Whether the site is asked for new and old ids apart.
+    pub(super) split: bool,
     /// Events in the log.
     pub(super) end: u64,
     /// Outcomes of all plugins.
@@ -39,14 +44,7 @@ impl Status {
             return Ok(None);
         };
         stream.set_read_timeout(Some(ANSWER))?;
-        stream.write_all(
-            b"GET /api/v1/status HTTP/1.1\r\nHost: slated\r\nConnection: close\r\n\r\n",
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-        let body = body.context("the control socket's answer is no HTTP")?;
-        let status = serde_json::from_str(body).context("the control socket's answer")?;
+        let status = http::ask(&mut stream, "/api/v1/status", None)?;
         Ok(Some(Self::of(&status)))
     }
 
@@ -55,6 +53,8 @@ impl Status {
         let mut seen = Self {
             caught_up: status["site"]["caught_up"] == true,
             requests: number(&status["site"]["requests"]),
+            holes: number(&status["site"]["holes"]["open_ids"]),
+            split: status["site"]["split"] == true,
             end: number(&status["log"]["end"]),
             ..Self::default()
         };
@@ -66,7 +66,9 @@ impl Status {
                 .as_u64()
                 .and_then(|pid| u32::try_from(pid).ok());
             seen.workers.extend(pid);
-            let wrong = !plugin["why"].is_null() || number(&plugin["failed"]) > 0;
+            // One that starts says what it waits for, which is no trouble yet.
+            let unwell = !plugin["why"].is_null() && plugin["state"] != "starting";
+            let wrong = unwell || number(&plugin["failed"]) > 0;
             if wrong && seen.trouble.is_none() {
                 seen.trouble = Some(plugin.to_string());
             }
@@ -88,7 +90,7 @@ mod tests {
     fn a_lane_is_drained_when_everything_is_durable() {
         let status = |in_flight: u64| {
             Status::of(&serde_json::json!({
-                "site": {"caught_up": true, "requests": 4},
+                "site": {"caught_up": true, "requests": 4, "holes": {"open": 2, "open_ids": 6}},
                 "log": {"end": 9},
                 "plugins": [
                     {"lag": 0, "in_flight": in_flight, "done": 3, "failed": 0, "why": null, "pid": 7,
@@ -101,8 +103,19 @@ mod tests {
         assert!(!status(1).is_drained(2));
         assert!(!status(0).is_drained(3));
         assert_eq!((status(0).done, status(0).end), (5, 9));
+        assert_eq!((status(0).holes, status(0).split), (6, false));
         assert_eq!(status(0).trouble, None);
         assert_eq!(status(0).workers, [7, 8]);
         assert_eq!(status(0).running, 1);
+    }
+
+    #[test]
+    fn a_reason_is_trouble_unless_the_plugin_is_only_starting() {
+        let trouble = |state: &str| {
+            let plugin = serde_json::json!({"state": state, "why": "so", "failed": 0});
+            Status::of(&serde_json::json!({"plugins": [plugin]})).trouble
+        };
+        assert_eq!(trouble("starting"), None);
+        assert!(trouble("held").is_some());
     }
 }
