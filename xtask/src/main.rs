@@ -100,7 +100,7 @@ Options:
   --late PERCENT    of the changes, these show 10 to 40 s late (2)
   --dead PERCENT    of the changes, these never show: their ids stay dead (1)
   --holes N         so many ids below the head are missing at the start and show half-way, and as
-                    many never do (50)
+                    many never do (25); more than 100 fresh ones are more than a request asks for
   --toml            configure with a slated.toml, not with the Python daemon's .conf
   --seconds N       how long an idle daemon is watched (30), or people work (60)
   --runs N          how often; the median of each figure is shown beside the runs (3)

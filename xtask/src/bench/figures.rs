@@ -17,6 +17,8 @@ pub(super) struct Drain {
     pub(super) events_per_s: f64,
     pub(super) callbacks: u64,
     pub(super) callbacks_per_s: f64,
+    /// Events that a plugin passed without a callback, over all plugins, while the log was read too.
+    pub(super) unwanted_per_s: f64,
     pub(super) daemon_cpu_s: f64,
     pub(super) workers_cpu_s: f64,
     pub(super) sim_cpu_s: f64,
@@ -30,6 +32,8 @@ pub(super) struct Idle {
     pub(super) seconds: f64,
     pub(super) cpu_percent: f64,
     pub(super) requests_per_min: f64,
+    /// Moments at which something was committed, no closer than one look.
+    pub(super) commits_per_min: f64,
     pub(super) written_kb_per_min: f64,
     pub(super) wakes_per_s: f64,
     pub(super) daemon_peak_mb: f64,
@@ -79,6 +83,7 @@ impl From<Drain> for Figures {
             ("events_per_s", run.events_per_s, 0),
             ("callbacks", run.callbacks as f64, 0),
             ("callbacks_per_s", run.callbacks_per_s, 0),
+            ("unwanted_per_s", run.unwanted_per_s, 0),
             ("daemon_cpu_s", run.daemon_cpu_s, 2),
             ("workers_cpu_s", run.workers_cpu_s, 2),
             ("sim_cpu_s", run.sim_cpu_s, 2),
@@ -95,6 +100,7 @@ impl From<Idle> for Figures {
             ("seconds", run.seconds, 1),
             ("cpu_percent", run.cpu_percent, 2),
             ("requests_per_min", run.requests_per_min, 1),
+            ("commits_per_min", run.commits_per_min, 1),
             ("written_kb_per_min", run.written_kb_per_min, 0),
             ("wakes_per_s", run.wakes_per_s, 1),
             ("daemon_peak_mb", run.daemon_peak_mb, 1),

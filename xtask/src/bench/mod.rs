@@ -84,6 +84,9 @@ fn drain(slated: &Path, load: &Load) -> Result<Drain> {
         ensure!(status.done > 0, "no callback ran");
     }
     let read = watched.full.saturating_sub(watched.first_row);
+    // Each plugin has one callback: what it did not run for was not wanted.
+    let unwanted = (status.end * load.plugins as u64).saturating_sub(status.done);
+    let passed = watched.drained.saturating_sub(watched.first_row);
     let worked = watched.drained.saturating_sub(watched.first_done);
     Ok(Drain {
         drained_s: watched.drained.as_secs_f64(),
@@ -94,6 +97,7 @@ fn drain(slated: &Path, load: &Load) -> Result<Drain> {
         events_per_s: rate(status.end, read),
         callbacks: status.done,
         callbacks_per_s: rate(status.done, worked),
+        unwanted_per_s: rate(unwanted, passed),
         daemon_cpu_s: daemon.cpu.as_secs_f64(),
         workers_cpu_s: (workers.iter().map(|cost| cost.cpu).sum::<Duration>() + daemon.ended)
             .as_secs_f64(),
@@ -175,7 +179,14 @@ fn idle(slated: &Path, idleness: &Idleness) -> Result<Idle> {
     };
     let (before, asked_before) = look(&mut stage)?;
     let begun = Instant::now();
-    sleep(idleness.time);
+    let mut commits = 0;
+    let mut last = stage.committed()?;
+    while begun.elapsed() < idleness.time {
+        sleep(LOOK);
+        let committed = stage.committed()?;
+        commits += u64::from(committed != last);
+        last = committed;
+    }
     let (after, asked) = look(&mut stage)?;
     let time = begun.elapsed();
     stage.end()?;
@@ -185,6 +196,7 @@ fn idle(slated: &Path, idleness: &Idleness) -> Result<Idle> {
         seconds: time.as_secs_f64(),
         cpu_percent: 100.0 * spent.cpu.as_secs_f64() / time.as_secs_f64(),
         requests_per_min: per_minute(asked.requests - asked_before.requests),
+        commits_per_min: per_minute(commits),
         written_kb_per_min: per_minute(spent.written / 1024),
         wakes_per_s: spent.wakes as f64 / time.as_secs_f64(),
         daemon_peak_mb: after.peak_mb,

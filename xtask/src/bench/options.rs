@@ -162,7 +162,7 @@ impl Options {
         );
         let mut load = Load::of(what);
         let mut time = Duration::from_secs(if follow { 60 } else { 30 });
-        let (mut rate, mut late_percent, mut dead_percent, mut holes) = (10.0, 2.0, 1.0, 50);
+        let (mut rate, mut late_percent, mut dead_percent, mut holes) = (10.0, 2.0, 1.0, 25);
         let (mut runs, mut json, mut binary) = (3, false, None);
         let mut words = rest.iter();
         while let Some(word) = words.next() {

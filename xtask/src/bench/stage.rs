@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -129,12 +129,7 @@ impl Stage {
         if let Some(status) = daemon.0.try_wait()? {
             bail!("the daemon ended: {status}\n{}", self.last_words());
         }
-        let state = if self.config == CONF {
-            "daemon.id.slated"
-        } else {
-            "state"
-        };
-        let status = Status::ask(&self.folder.0.join(state).join("control.sock"))?;
+        let status = Status::ask(&self.state().join("control.sock"))?;
         if let Some(trouble) = status.as_ref().and_then(|s| s.trouble.as_ref()) {
             bail!("a plugin is not well: {trouble}\n{}", self.last_words());
         }
@@ -156,6 +151,22 @@ impl Stage {
             }
         };
         (0..plugins).map(read).collect()
+    }
+
+    /// Returns when the daemon last committed: every commit writes to this file, nothing else does.
+    pub(super) fn committed(&self) -> Result<SystemTime> {
+        let file = self.state().join("state.db-wal");
+        let seen = std::fs::metadata(&file).and_then(|file| file.modified());
+        seen.with_context(|| format!("cannot look at {}", file.display()))
+    }
+
+    fn state(&self) -> PathBuf {
+        let name = if self.config == CONF {
+            "daemon.id.slated"
+        } else {
+            "state"
+        };
+        self.folder.0.join(name)
     }
 
     /// Returns the daemon's process.
