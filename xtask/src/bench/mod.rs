@@ -1,9 +1,10 @@
 //! `cargo xtask bench`: a whole daemon, measured as a user runs it.
 //!
 //! A release build of `slated` follows a simulated site in a process of its own and runs plugins
-//! that do nothing, or sleep. Figures come from outside: the control socket and `/proc` (Linux).
+//! that do nothing, sleep, or note what they are given. Figures come from outside: the control
+//! socket, `/proc` (Linux), the simulator's history and the plugins' notes.
 //!
-//! Invariant: a run that did not come to its end has no figures.
+//! Invariant: a run that did not come to its end, or lost or repeated an event, has no figures.
 
 mod cost;
 mod family;
