@@ -27,10 +27,10 @@ const LATE_MS: (u64, u64) = (10_000, 40_000);
 /// How often the journals are read while the last changes are awaited.
 const READ: Duration = Duration::from_millis(500);
 
-/// Lets people work on a site for a while.
-pub(super) fn follow(slated: &Path, following: &Following) -> Result<Follow> {
+/// Lets people work on a site for a while; the seed decides which changes show late or never.
+pub(super) fn follow(slated: &Path, following: &Following, seed: usize) -> Result<Follow> {
     let load = &following.load;
-    let mut stage = Stage::set(slated, load)?;
+    let mut stage = Stage::set(slated, load, seed)?;
     let first = stage.site.next_id()?;
     stage.site.set_latency(0)?;
     make_holes(&stage.site, following.holes)?;

@@ -38,6 +38,8 @@ use status::Status;
 const LOOK: Duration = Duration::from_millis(20);
 /// Events in a page of the site, where nobody sets it.
 const PAGE: u64 = 500;
+/// The site's seed where runs are to be alike.
+const SEED: usize = 1;
 /// How long a run may stand still before it is given up.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -53,7 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             Kind::Drain(load) => drain(&slated, load).map(Into::into),
             Kind::Idle(idleness) => idle(&slated, idleness).map(Into::into),
             Kind::Start(load) => start(&slated, load).map(Into::into),
-            Kind::Follow(following) => follow::follow(&slated, following).map(Into::into),
+            Kind::Follow(following) => follow::follow(&slated, following, run).map(Into::into),
         }
     });
     let runs: Vec<figures::Figures> = runs.collect::<Result<_>>()?;
@@ -71,7 +73,7 @@ fn build() -> Result<PathBuf> {
 
 /// Starts the daemon on a site full of events and waits until it has dealt with them all.
 fn drain(slated: &Path, load: &Load) -> Result<Drain> {
-    let mut stage = Stage::set(slated, load)?;
+    let mut stage = Stage::set(slated, load, SEED)?;
     let watched = watch(&mut stage, load)?;
     let status = watched.last;
     let daemon = Cost::of(stage.daemon()?)?;
@@ -170,7 +172,7 @@ fn watch(stage: &mut Stage, load: &Load) -> Result<Watched> {
 
 /// Lets a daemon stand that has nothing to do.
 fn idle(slated: &Path, idleness: &Idleness) -> Result<Idle> {
-    let mut stage = Stage::set(slated, &idleness.load)?;
+    let mut stage = Stage::set(slated, &idleness.load, SEED)?;
     watch(&mut stage, &idleness.load)?;
     // What follows a drain (the last cursors, the last commit) is no idleness.
     sleep(Duration::from_secs(3));
@@ -206,7 +208,7 @@ fn idle(slated: &Path, idleness: &Idleness) -> Result<Idle> {
 
 /// Starts the daemon and waits until its plugins run.
 fn start(slated: &Path, load: &Load) -> Result<Start> {
-    let mut stage = Stage::set(slated, load)?;
+    let mut stage = Stage::set(slated, load, SEED)?;
     let begun = stage.start()?;
     let ready = loop {
         sleep(LOOK);

@@ -62,7 +62,9 @@ impl Drop for Folder {
 
 impl Stage {
     /// Starts the simulator and writes plugins and configuration.
-    pub(super) fn set(slated: &Path, load: &Load) -> Result<Self> {
+    ///
+    /// The seed decides what the site leaves to chance.
+    pub(super) fn set(slated: &Path, load: &Load, seed: usize) -> Result<Self> {
         let folder =
             Folder(std::env::temp_dir().join(format!("slated-bench-{}", std::process::id())));
         let plugins = folder.0.join("plugins");
@@ -72,6 +74,7 @@ impl Stage {
             .args(["sim", "--json", "--age", "10d"])
             .args(load.even.then_some("--mix=even"))
             .arg(format!("--latency={}ms", load.latency_ms))
+            .arg(format!("--seed={seed}"))
             .arg("--events")
             .arg(load.events.to_string())
             .stdin(Stdio::null())
