@@ -115,6 +115,17 @@ pub(super) fn judge(anchors: &[Anchor], rows: &[Event]) -> Result<(), AnchorLost
     }
 }
 
+/// Tells whether a site that has another address may be the one that was followed: a row that was seen
+/// is there as it was. One that was restored meanwhile still shows its older ones.
+pub fn is_known(anchors: &[Anchor], rows: &[Event]) -> bool {
+    let same = |anchor: &Anchor| {
+        rows.iter().any(|row| {
+            row.id == anchor.id && row.is_readable() && row.fingerprint() == anchor.print
+        })
+    };
+    anchors.is_empty() || anchors.iter().any(same)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +206,23 @@ mod tests {
         let there = |n: u64| -> Vec<_> { (1..=n).map(|id| row(id, "A")).collect() };
         assert_eq!(judge(&known, &there(10)), Ok(()));
         assert!(judge(&known, &there(9)).is_err());
+    }
+
+    #[test]
+    fn a_site_that_shows_one_known_row_as_it_was_is_known() {
+        let known = anchors([10, 20, 30]);
+        let cases: &[(&[Event], bool)] = &[
+            (&[row(10, "A"), row(20, "A"), row(30, "A")], true),
+            (&[row(10, "A"), row(20, "B")], true),
+            (&[row(10, "B"), row(20, "B"), row(30, "B")], false),
+            (&[Event::unreadable(EventId(10), "{")], false),
+            (&[row(11, "A")], false),
+            (&[], false),
+        ];
+        for (rows, wanted) in cases {
+            assert_eq!(is_known(&known, rows), *wanted, "{rows:?}");
+        }
+        assert!(is_known(&[], &[]), "nothing was seen");
     }
 
     #[test]

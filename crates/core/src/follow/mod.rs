@@ -21,7 +21,8 @@
 //! lanes and their floors.
 //!
 //! * [`Request`], [`Disorder`]: what is asked, and an answer that contradicts it
-//! * [`AnchorLost`]: the site is not the one that was followed; [`decide`]: how a person goes on
+//! * [`AnchorLost`]: the site is not the one that was followed; [`decide`]: how a person goes on;
+//!   [`is_known`]: whether another address may be the same site
 //! * [`Status`]: what an operator sees
 
 mod anchors;
@@ -40,7 +41,7 @@ use std::time::Duration;
 pub use slated_model::Start;
 use slated_model::{Anchor, Event, EventId, Hole, LedgerChange, LedgerState};
 
-pub use self::anchors::AnchorLost;
+pub use self::anchors::{AnchorLost, is_known};
 use self::doubt::Doubt;
 use self::first::{First, Found, Step};
 use self::ladder::Rung;

@@ -103,6 +103,7 @@ impl Daemon {
             Sqlite::refuse_in_use(&folder)?;
             return Err(refusal);
         }
+        begin.recognise(&client).await?;
         let (python, named) = interpreters::find(&config, &known, python).await?;
         let since = Since::of(&config, &client);
         if let Some(since) = &since {
@@ -290,8 +291,10 @@ pub(crate) async fn refuse_start(
     python: Option<&Path>,
     asked: Asked,
 ) -> Result<(), CommandError> {
-    let known = check(config, secrets)?.known;
-    Begin::look(config, &known, asked)?.refuse_early().await?;
+    let Checked { known, client, .. } = check(config, secrets)?;
+    let begin = Begin::look(config, &known, asked)?;
+    begin.refuse_early().await?;
+    begin.recognise(&client).await?;
     interpreters::find(config, &known, python).await?;
     Ok(())
 }

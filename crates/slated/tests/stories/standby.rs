@@ -1,7 +1,7 @@
 //! Two daemons on one state, and one state for a site that moved.
 
 use anyhow::{Context as _, Result};
-use slated_sim::Server;
+use slated_sim::{Server, Site, SiteOptions};
 use slated_testkit::plugins::{Callback, Plugin};
 
 use crate::{LIMIT, WANTED, begins, begun, happen, lines, replace, said, says, world};
@@ -85,6 +85,40 @@ async fn a_site_that_moved_is_gone_on_with_by_a_person_s_word() -> Result<()> {
     let next = happen(world.site());
     begins(&mut world, "quick", next, 1).await?;
     world.verdict().await?.kept(3)
+}
+
+/// Another site at the new address is refused before any plugin could write to it, and the state stays
+/// what it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_only_seems_to_have_moved_is_refused_and_nothing_changes() -> Result<()> {
+    let mut world = world().start().await?;
+    let first = happen(world.site());
+    begins(&mut world, "quick", first, 1).await?;
+    world.caught_up(LIMIT).await?;
+    // What is left for a stranger.
+    world.kill9().await?;
+    let config = world.folder().join("slated.toml");
+    let text = std::fs::read_to_string(&config)?;
+    let stranger = Server::start(Site::new(SiteOptions::default()), "127.0.0.1:0").await?;
+    let address = stranger.url();
+    replace(&config, &text.replace(&world.url(), &address))?;
+    for verb in ["run", "start"] {
+        let refused = world.command(verb, &["--site-moved"]).await?;
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(3), "{words}");
+        assert!(words.contains("is another site than"), "{words}");
+    }
+    // One that does not answer says nothing of what it is.
+    drop(stranger);
+    let unread = world.command("run", &["--site-moved"]).await?;
+    let words = String::from_utf8_lossy(&unread.stderr).into_owned();
+    assert_eq!(unread.status.code(), Some(4), "{words}");
+    assert!(words.contains("cannot be seen"), "{words}");
+    replace(&config, &text)?;
+    world.restart()?;
+    let next = happen(world.site());
+    begins(&mut world, "quick", next, 1).await?;
+    world.verdict().await?.kept(2)
 }
 
 /// Under a `.conf` the pid file names the one that runs, and is taken over with the state.

@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 use slated_config::{Config, NewPlugins};
 use slated_core::begin::{self, Asked, Ours, Present, Verdict};
+use slated_core::follow;
 use slated_model::{Beginning, Change, EventId, PluginId, Start};
+use slated_site::{Client, Query};
 use slated_store::{Error, Options, Snapshot, Sqlite, Store};
 
 use self::file::IdFile;
@@ -106,6 +108,36 @@ impl<'a> Begin<'a> {
             // Whoever opens it for writing can say more of it, or mend it.
             Err(_) => Ok(()),
         }
+    }
+
+    /// Refuses a site at a new address that shows nothing of what was seen: plugins would write to a
+    /// stranger what the log has for them. Writes nothing.
+    pub(crate) async fn recognise(&self, client: &Client) -> Result<(), CommandError> {
+        let asked = self.config.site.url.identity();
+        // One that cannot be read is refused when it is opened.
+        let Ok(Some(state)) = self.visit().await else {
+            return Ok(());
+        };
+        let plan = self.plan(Some(&state)).await?;
+        let Some(bound) = state.0.site.as_ref().filter(|bound| **bound != asked) else {
+            return Ok(());
+        };
+        let ledger = state.0.ledger.as_ref();
+        let known = ledger.map_or(&[][..], |ledger| &ledger.anchors);
+        if known.is_empty() || matches!(plan, Plan::Anew { .. }) {
+            return Ok(());
+        }
+        let ids = known.iter().map(|anchor| anchor.id).collect();
+        let page = client.read(&Query::Ids(ids)).await.map_err(|error| {
+            CommandError::site(format!(
+                "whether {asked} is the site that was followed at {bound} cannot be seen: {error}"
+            ))
+            .hint(error.hint())
+        })?;
+        if follow::is_known(known, &page.events) {
+            return Ok(());
+        }
+        Err(refuse::stranger(bound, &asked, known.len()))
     }
 
     /// Opens the state for writing, and puts on record how it begins.
@@ -216,7 +248,7 @@ impl<'a> Begin<'a> {
         let asked = self.config.site.url.identity();
         let bound = snapshot.site.as_ref().filter(|bound| **bound != asked)?;
         tracing::warn!(
-            "The state of {bound} goes on with {asked}: the first read tells whether it is the same site."
+            "The state of {bound} goes on with {asked}, which shows events that were seen."
         );
         Some(Change::SiteMoved(asked))
     }

@@ -138,6 +138,17 @@ pub(super) fn other_site(bound: String, asked: String, conf: bool) -> CommandErr
         .hint("if the same site has a new address, start once with `--site-moved`: its events must be those that were seen")
 }
 
+/// Refuses a new address behind which stands another site.
+pub(super) fn stranger(bound: &str, asked: &str, known: usize) -> CommandError {
+    CommandError::configuration(format!(
+        "{asked} is another site than {bound}: it shows none of {known} events that were seen there, as they were"
+    ))
+    .hint(format!(
+        "nothing was changed: the state still belongs to {bound}"
+    ))
+    .hint("for another site name another `state.folder`; in a .conf, another `eventIdFile`")
+}
+
 /// Lists what could be read of a file.
 fn readable(file: &IdFile) -> String {
     match file.readable() {
