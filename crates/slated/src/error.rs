@@ -103,6 +103,10 @@ impl From<slated_store::Error> for CommandError {
             E::Absent { .. } => {
                 "`slated run` makes it at its first start; check `state.folder` and `--config`"
             }
+            E::NoCopy { .. } => {
+                "name a file in a folder that is there, on a disk with room; the state itself is untouched"
+            }
+            E::BadCopy { .. } => "nothing was changed; name a file that `slated state backup` made",
             E::NoRoom { .. } => "make room on that disk, or make it writable",
             E::ReadOnly { .. } | E::Older { .. } => return Self::configuration(error),
             // What a running daemon cannot mend: a restart opens the state again and checks it.

@@ -311,6 +311,22 @@ pub enum Error {
         /// What the system or the database said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A copy of the state cannot be made; the state itself is as it was.
+    #[error("the copy {} cannot be made: {source}", file.display())]
+    NoCopy {
+        /// The file that was to be made.
+        file: PathBuf,
+        /// What the system or the database said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file cannot be put in the place of the state, which is as it was.
+    #[error("{} is no copy of a state: {what}", file.display())]
+    BadCopy {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The state was opened for reading only.
     #[error("the state in {} was opened for reading only", folder.display())]
     ReadOnly {

@@ -120,10 +120,26 @@ async fn a_backup_of_a_state_that_is_written_is_one_moment_of_it() {
     assert_eq!(checked.events % 50, 0);
     let mode = copy.metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    // Nothing that stands is replaced, and nothing is left half.
-    let again = Sqlite::back_up(folder.path(), &copy);
-    assert!(again.is_err(), "{again:?}");
+    // Nothing that stands is replaced, and nothing is left half; it is no fault of the state.
+    for to in [copy.clone(), copies.path().join("nowhere/copy.db")] {
+        let refused = Sqlite::back_up(folder.path(), &to);
+        assert!(
+            matches!(&refused, Err(Error::NoCopy { file, .. }) if *file == to),
+            "{refused:?}"
+        );
+    }
     assert_eq!(std::fs::read_dir(copies.path()).unwrap().count(), 1);
+}
+
+/// Makes a file that is no database.
+fn no_database(folder: &std::path::Path) -> std::path::PathBuf {
+    let path = folder.join("run.log");
+    std::fs::write(
+        &path,
+        "2026-11-25 15:26:16,494 INFO slated starts.\n".repeat(200),
+    )
+    .unwrap();
+    path
 }
 
 #[tokio::test]
@@ -155,6 +171,16 @@ async fn a_backup_takes_the_place_of_a_state_that_is_kept() {
     drop(conn);
     let (checked, aside) = Sqlite::restore(folder.path(), &copy).unwrap();
     assert!(!checked.is_sound() && aside.is_none());
+    assert_eq!(Sqlite::check(folder.path()).unwrap().events, 2600);
+    // So does what is no copy at all.
+    let text = no_database(folder.path());
+    for from in [text, folder.path().to_owned(), folder.path().join("absent")] {
+        let refused = Sqlite::restore(folder.path(), &from);
+        assert!(
+            matches!(&refused, Err(Error::BadCopy { file, .. }) if *file == from),
+            "{refused:?}"
+        );
+    }
     assert_eq!(Sqlite::check(folder.path()).unwrap().events, 2600);
     // Where nothing stood, nothing is kept.
     let empty = tempfile::tempdir().unwrap();

@@ -68,7 +68,10 @@ pub(super) fn check(folder: &Path) -> Result<Checked> {
 /// Copies a state to a file that is not there yet, readable by its owner alone; returns what a look
 /// through the copy found.
 pub(super) fn back_up(folder: &Path, to: &Path) -> Result<Checked> {
-    let fail = |err| failed(to, err);
+    let fail = |err: io::Error| Error::NoCopy {
+        file: to.to_owned(),
+        source: err.into(),
+    };
     let half = Half::begin(to).map_err(fail)?;
     readers::visit(folder, |conn| connect::write_copy(conn, half.path()))?;
     kill_point("in_backup");
@@ -79,7 +82,7 @@ pub(super) fn back_up(folder: &Path, to: &Path) -> Result<Checked> {
 /// Puts a copy in the place of a state that no process holds. A state that stands there is renamed;
 /// returns to what.
 pub(super) fn restore(folder: &Path, from: &Path) -> Result<(Checked, Option<PathBuf>)> {
-    let checked = look_at_copy(from)?;
+    let checked = look_at_copy(from).map_err(|error| bad_copy(from, error))?;
     if !checked.is_sound() {
         return Ok((checked, None));
     }
@@ -96,6 +99,20 @@ pub(super) fn restore(folder: &Path, from: &Path) -> Result<(Checked, Option<Pat
     kill_point("in_restore");
     drop(lock);
     Ok((checked, aside))
+}
+
+/// Says of a file what a state would be told of its folder.
+fn bad_copy(file: &Path, error: Error) -> Error {
+    let what = match error {
+        Error::Damaged { what, .. } => what,
+        Error::Absent { .. } => "there is no such file".into(),
+        Error::Failed { source, .. } => source.to_string(),
+        other => return other,
+    };
+    Error::BadCopy {
+        file: file.to_owned(),
+        what,
+    }
 }
 
 /// Gives what stands there a second name, with what its write-ahead log still holds, and takes the
