@@ -15,7 +15,10 @@ pub enum Refusal {
     /// The event is still ahead.
     #[error("it has not come to event {0} yet")]
     Ahead(EventId),
-    /// The log no longer holds the event, and what came after it.
+    /// The log does not hold the event.
+    #[error("the log does not hold event {0}")]
+    NotInLog(EventId),
+    /// The log no longer holds what came after the event.
     #[error("event {0} is older than the log")]
     OlderThanLog(EventId),
     /// It is too many rows.
@@ -43,8 +46,9 @@ pub fn place(
                 _ => Ok(to),
             }
         }
+        None => Err(Refusal::NotInLog(id)),
         // Rows before its start are kept for an attempt or a dead letter alone.
-        _ => Err(Refusal::OlderThanLog(id)),
+        Some(_) => Err(Refusal::OlderThanLog(id)),
     }
 }
 
@@ -98,7 +102,7 @@ mod tests {
             (Some(10), 9, 0, Err(Refusal::Ahead(id))),
             (Some(5), 9, 4, Ok(Offset(4))),
             (Some(5), 9, 5, Err(Refusal::OlderThanLog(id))),
-            (None, 9, 0, Err(Refusal::OlderThanLog(id))),
+            (None, 9, 0, Err(Refusal::NotInLog(id))),
             (Some(1), MOST, 0, Ok(Offset(0))),
             (Some(1), MOST + 1, 0, Err(Refusal::TooFar(id, MOST + 1))),
         ] {

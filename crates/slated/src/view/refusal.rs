@@ -79,7 +79,7 @@ impl Refusal {
             R::Ahead(id) => format!(
                 "`slated plugin resume {name} --from {id}` lets one that stands still go on there"
             ),
-            R::OlderThanLog(_) => {
+            R::NotInLog(_) | R::OlderThanLog(_) => {
                 format!(
                     "it goes back to an event that the log holds; `slated replay --plugin {name}` runs older ones, from the site"
                 )

@@ -99,7 +99,7 @@ async fn a_person_skips_events_and_goes_back_to_them() -> Result<()> {
     refused(
         &world,
         &["rewind", "holds", "--to", "999999"],
-        "older than the log",
+        "the log does not hold event 999999",
     )
     .await?;
 
@@ -108,7 +108,7 @@ async fn a_person_skips_events_and_goes_back_to_them() -> Result<()> {
     refused(
         &world,
         &["rewind", "quick", "--to", "1"],
-        "older than the log",
+        "the log does not hold event 1",
     )
     .await?;
     let would = verb(&world, &["rewind", "holds", "--to", &ids[1]]).await?;
