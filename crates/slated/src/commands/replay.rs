@@ -117,6 +117,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     let python = args.python.as_deref();
     let mut apart = Apart::prepare(&config, secrets, &plugin, python, &name).await?;
     let mut teller = Teller::new(args.json, !args.live, plugin.clone(), run);
+    let narrowed =
+        !(args.types.is_empty() && args.projects.is_empty() && args.callbacks.is_empty());
     if args.live {
         out::talk(format!("{plugin}: counting what would run"));
     } else {
@@ -149,7 +151,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
             return Ok(());
         }
     };
-    teller.found(&gathered);
+    teller.found(&gathered, narrowed);
     if args.live && !gathered.events.is_empty() {
         // It was loaded to be counted; what it runs in writes.
         apart.end(|report| teller.aside(report)).await;
@@ -157,6 +159,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
             out::talk("Nothing was run.");
             return Ok(());
         }
+        // Somebody may have resumed it while this one was asked.
+        refuse_beside(&config, &plugin, &settings).await?;
         apart.start(false, |report| teller.aside(report)).await?;
     }
     let mut player = Player::new(apart, !args.live, args.stop_on_error, callbacks, stop);

@@ -151,8 +151,9 @@ impl Teller {
         }
     }
 
-    /// Says what was found, and shows from now on how far it is.
-    pub(super) fn found(&mut self, gathered: &Gathered) {
+    /// Says what was found, and shows from now on how far it is. `narrowed`: not all was wanted that
+    /// callbacks ask for.
+    pub(super) fn found(&mut self, gathered: &Gathered, narrowed: bool) {
         let summary = &mut self.summary;
         (summary.from_log, summary.from_site) = (gathered.from_log, gathered.from_site);
         summary.matched = gathered.events.len();
@@ -177,8 +178,13 @@ impl Teller {
                 "neither the log nor the site has an event with such an id, as far as they show"
                     .into()
             } else {
+                let besides = if narrowed {
+                    "; `--type`, `--project` and `--callback` leave out what they do not name"
+                } else {
+                    ""
+                };
                 format!(
-                    "no callback is to get one: `slated plugin show {}` shows what they ask for",
+                    "no callback is to get one: `slated plugin show {}` shows what they ask for{besides}",
                     summary.plugin.stem()
                 )
             });
