@@ -61,6 +61,10 @@ SENDING = (
     "_upload_to_storage",
 )
 
+# What carries a client's calls, below them: (verb, path, body, ...). It takes what a call that reads
+# gave it, and what has no body.
+CARRYING = ("_make_call", "_http_request")
+
 # How much is told of what was to be written, in characters.
 DATA_LIMIT = 4000
 
@@ -145,8 +149,12 @@ def seal_class(cls, ledger):
             setattr(cls, name, _standing_in(name, method, ledger))
         elif name not in READING and name not in HARMLESS:
             setattr(cls, name, _refusing(name, ledger))
+    reading = threading.local()
     if hasattr(cls, "_call_rpc"):
-        cls._call_rpc = _only_reading(cls._call_rpc, ledger)
+        cls._call_rpc = _only_reading(cls._call_rpc, ledger, reading)
+    for name in CARRYING:
+        if hasattr(cls, name):
+            setattr(cls, name, _only_carrying(name, getattr(cls, name), ledger, reading))
     for name in SENDING:
         if hasattr(cls, name):
             setattr(cls, name, _refusing(name, ledger))
@@ -178,14 +186,31 @@ def _refusing(name, ledger):
     return _named(refuse, name)
 
 
-def _only_reading(method, ledger):
+def _only_reading(method, ledger, reading):
+    """`reading.now` is true in a thread as long as a call is under way that reads."""
+
     def _call_rpc(self, name, *args, **kwargs):
         if name not in CALLS:
             ledger.wrote(name, None, None, args[0] if args else kwargs.get("params"))
             raise DryRun("this is a dry run, and the call %s may write to the site" % name)
-        return method(self, name, *args, **kwargs)
+        before = getattr(reading, "now", False)
+        reading.now = True
+        try:
+            return method(self, name, *args, **kwargs)
+        finally:
+            reading.now = before
 
     return _call_rpc
+
+
+def _only_carrying(name, method, ledger, reading):
+    def carry(self, verb, path, *args, **kwargs):
+        if not getattr(reading, "now", False) and verb != "GET":
+            ledger.wrote(name, None, None, [verb, path] + list(args[:1]))
+            raise DryRun("this is a dry run, and %s may write to the site" % name)
+        return method(self, verb, path, *args, **kwargs)
+
+    return _named(carry, name)
 
 
 def _named(function, name):

@@ -25,13 +25,18 @@ def client_class():
 
         def __init__(self):
             self.called = []
+            self.carried = []
 
         def _auth_params(self):
             return {}
 
         def _call_rpc(self, method, params, include_auth_params=True, first=False):
             self.called.append(method)
+            self._make_call("POST", "/api3/json", method, {})
             return "answer to " + method
+
+        def _make_call(self, verb, path, body, headers):
+            self.carried.append((verb, body))
 
         def _send_form(self, url, params):
             self.called.append(url)
@@ -119,12 +124,21 @@ class Dry(unittest.TestCase):
             lambda: self.sg.brew("coffee"),
             lambda: self.sg._call_rpc("brew", {"what": "tea"}),
             lambda: self.sg._send_form("/upload", {}),
+            lambda: self.sg._make_call("POST", "/api3/json", "a body", {}),
             lambda: self.sg.batch([{"request_type": "revive", "entity_type": "Shot"}]),
         ):
             with self.assertRaisesRegex(dry.DryRun, "dry run"):
                 call()
-        self.assertEqual(self.sg.called, [])
-        self.assertEqual(len(self.channel.sent), 4)
+        self.assertEqual((self.sg.called, self.sg.carried), ([], []))
+        self.assertEqual(len(self.channel.sent), 5)
+
+    def test_what_reads_is_carried_and_nothing_after_it(self):
+        self.assertEqual(self.sg.find("Shot", []), "answer to read")
+        self.sg._make_call("GET", "/thumbnail", None, {})
+        self.assertEqual(self.sg.carried, [("POST", "read"), ("GET", None)])
+        with self.assertRaises(dry.DryRun):
+            self.sg._make_call("POST", "/api3/json", "a body", {})
+        self.assertEqual(len(self.sg.carried), 2)
 
     def test_wrong_arguments_and_missing_credentials_fail_as_they_would(self):
         with self.assertRaises(TypeError):
