@@ -23,6 +23,11 @@ pub fn void_row(row: &mut LaneRow, above: EventId) -> bool {
 }
 
 impl Lane {
+    /// Tells whether a frame that is under way has a row that is void: what it says belongs to no event.
+    pub fn is_void(&self, seq: u64) -> bool {
+        self.flights.iter().any(|f| f.seq == seq && f.void)
+    }
+
     pub(super) fn void(&mut self, above: EventId, out: &mut Vec<Effect>) {
         self.work.retain(|_, work| work.row.event.id <= above);
         self.finished.retain(|event, _| *event <= above);

@@ -45,6 +45,11 @@ impl Calls {
         lines.push_back(format!("{level} {text}"));
     }
 
+    /// Forgets what was logged with events above an id: they are void, and another event may get theirs.
+    pub(crate) fn forget(&mut self, above: EventId) {
+        self.calls.retain(|(call, _)| call.event <= above);
+    }
+
     /// Returns what was logged in the last call of a callback with an event.
     pub(crate) fn lines(&self, event: EventId, callback: &CallbackId) -> Vec<String> {
         let of = |call: &Call| call.event == event && call.callback == *callback;
@@ -90,6 +95,12 @@ mod tests {
         assert_eq!(calls.lines(EventId(10), &f), [""; 0]);
         let lines = calls.lines(EventId(11), &f);
         assert_eq!((lines.len(), lines[0].as_str()), (LINES, "INFO line 10"));
+        // What is void is no part of the event that has its id now.
+        calls.say(&call(9, 1), "INFO", "stays");
+        calls.forget(EventId(30));
+        assert_eq!(calls.of(EventId(31)), []);
+        assert_eq!(calls.lines(EventId(9), &f), ["INFO stays"]);
+        assert_eq!(calls.lines(EventId(30), &f).len(), LINES);
         // Another attempt is another call.
         calls.say(&call(11, 2), "ERROR", &"ü".repeat(400));
         let lines = calls.lines(EventId(11), &f);

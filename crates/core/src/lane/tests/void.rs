@@ -40,6 +40,8 @@ fn a_call_that_is_out_counts_for_nobody_and_the_new_event_runs() {
         // Of 102 one callback has finished, the other is under way.
         w.fine();
         void(&mut w);
+        let out = &w.lane.flights;
+        assert!(out.len() == 1 && out.iter().all(|f| w.lane.is_void(f.seq)));
         match end {
             "done" => drop(w.fine()),
             "failed" => w.fail(None, false),

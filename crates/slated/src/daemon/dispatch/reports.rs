@@ -78,7 +78,11 @@ impl Dispatcher {
             Report::Log(log) => {
                 let call = log.seq.and_then(|seq| self.call(place, generation, seq));
                 let plugin = &mut self.plugins[place];
-                if let Some(call) = &call {
+                let lane = plugin.lane.as_ref();
+                let counts = lane
+                    .zip(log.seq)
+                    .is_some_and(|(lane, seq)| !lane.is_void(seq));
+                if let Some(call) = call.as_ref().filter(|_| counts) {
                     let level = level_name(log.level);
                     plugin.calls.say(call, &level, &log.message);
                 }

@@ -36,6 +36,9 @@ impl Dispatcher {
                 self.journal.note(Change::Lane(row.clone()));
             }
         }
+        for plugin in &mut self.plugins {
+            plugin.calls.forget(above);
+        }
         self.all_lanes(&lane::Input::Void(above));
         // Behind what was noted of these rows until now, and before anything of those to come.
         self.journal.note(Change::Void(void));
