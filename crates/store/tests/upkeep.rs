@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail loudly")]
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use slated_model::{
@@ -132,7 +132,7 @@ async fn a_backup_of_a_state_that_is_written_is_one_moment_of_it() {
 }
 
 /// Makes a file that is no database.
-fn no_database(folder: &std::path::Path) -> std::path::PathBuf {
+fn no_database(folder: &Path) -> PathBuf {
     let path = folder.join("run.log");
     std::fs::write(
         &path,
