@@ -96,6 +96,51 @@ async fn row_13_a_full_disk_stops_everything_and_goes_on_by_itself() -> Result<(
     Ok(())
 }
 
+/// A person has a dead letter tried again, which waits for the disk; meanwhile the plugin is renamed: it
+/// runs under the new name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_waits_for_the_disk_goes_along_with_a_plugin_that_is_renamed() -> Result<()> {
+    let event = 1020;
+    let unlucky = Callback::new("f")
+        .wants(WANTED)
+        .does(Act::Raise, event, Some(1));
+    let mut world = World::builder(SLATED)
+        .breakable_disk()
+        .site(|options| options.first_event_id = 1000)
+        .plugin(Plugin::journal("first").callback(unlucky))
+        .start()
+        .await?;
+    assert_eq!(happen(world.site()), event);
+    shows(&world, "the dead letter", |s| {
+        crate::plugin(s, "first")["letters"] == 1
+    })
+    .await?;
+    world.disk(Some(DiskFault::Full))?;
+    happen(world.site());
+    says(&mut world, STOPPED, 1).await?;
+    let retry = world.ask("failures", &["retry", "all", "--json"]);
+    let rename = async {
+        // Nothing shows that a wish waits. One that comes behind the rename is done as well.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for kind in ["json", "tries", "py"] {
+            let path = |name: &str| world.folder().join(format!("plugins/{name}.{kind}"));
+            std::fs::rename(path("first"), path("second"))?;
+        }
+        let moved = |s: &Value| crate::plugin(s, "second")["state"].is_string();
+        shows(&world, "the new name", moved).await?;
+        world.disk(None)
+    };
+    let (told, renamed) = tokio::join!(retry, rename);
+    renamed?;
+    let told: Value = serde_json::from_str(&told?)?;
+    assert_eq!(told["done"], 1, "{told}");
+    // In the journal it keeps its old name.
+    begins(&mut world, "first", event, 2).await?;
+    let none = |s: &Value| crate::plugin(s, "second")["letters"] == 0;
+    shows(&world, "no dead letter", none).await?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn row_14_a_state_that_cannot_be_written_runs_nothing_over_and_over() -> Result<()> {
     let mut world = studio().start().await?;

@@ -2,7 +2,7 @@
 
 use slated_core::{lane, life, resume};
 use slated_model::{
-    CallbackId, Change, Discard, EventId, LaneRow, Offset, Outcome, OutcomeRow, PluginId,
+    Attempt, CallbackId, Change, Discard, EventId, LaneRow, Offset, Outcome, OutcomeRow, PluginId,
     QuarantineRow,
 };
 
@@ -158,18 +158,7 @@ impl Dispatcher {
         });
         let mut taken = Vec::new();
         for mut attempt in attempts {
-            self.journal.note(Change::Outcome(OutcomeRow {
-                plugin: from.clone(),
-                callback: attempt.callback.clone(),
-                event: attempt.event,
-                attempt: attempt.failed,
-                outcome: Outcome::Discarded {
-                    reason: Discard::Person {
-                        reason: format!("moved to {to}"),
-                    },
-                },
-                at_ms: wall_ms(),
-            }));
+            self.journal.note(left_to(to, &attempt));
             // A hold ends, so the event that failed begins anew.
             if attempt.aside || !held {
                 attempt.plugin = to.clone();
@@ -186,6 +175,29 @@ impl Dispatcher {
             to: to.clone(),
         });
         self.recorded.insert(to.clone(), (row, taken, ahead));
+    }
+
+    /// Hands an attempt on to the plugin that goes on in the place of its own, if one does: it came to be
+    /// on record while the other took over.
+    pub(super) fn handed_on(&mut self, mut attempt: Attempt) -> Attempt {
+        // It may have moved more than once; each of them is known once.
+        for _ in 0..self.plugins.len() + self.recorded.len() {
+            let Some(to) = self.moved_to(&attempt.plugin) else {
+                break;
+            };
+            self.journal.note(left_to(&to, &attempt));
+            attempt.plugin = to;
+            self.journal.note(Change::Attempt(attempt.clone()));
+        }
+        attempt
+    }
+
+    fn moved_to(&self, id: &PluginId) -> Option<PluginId> {
+        let place = self.place_of(id);
+        let lane = place.and_then(|place| self.plugins[place].lane.as_ref());
+        let recorded = self.recorded.get(id).map(|(row, ..)| row);
+        let row = lane.map(lane::Lane::record_row).or(recorded)?;
+        row.moved_to.clone().filter(|to| to != id)
     }
 
     /// Puts on record that another plugin goes on in the place of this one.
@@ -340,6 +352,22 @@ impl Dispatcher {
             what,
         });
     }
+}
+
+/// Ends an attempt that another plugin takes over.
+fn left_to(to: &PluginId, attempt: &Attempt) -> Change {
+    Change::Outcome(OutcomeRow {
+        plugin: attempt.plugin.clone(),
+        callback: attempt.callback.clone(),
+        event: attempt.event,
+        attempt: attempt.failed,
+        outcome: Outcome::Discarded {
+            reason: Discard::Person {
+                reason: format!("moved to {to}"),
+            },
+        },
+        at_ms: wall_ms(),
+    })
 }
 
 /// Keeps a callback that has finished under the old name from running again under the new one.

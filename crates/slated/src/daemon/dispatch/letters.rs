@@ -128,6 +128,7 @@ impl Dispatcher {
         if self.is_void(attempt.offset, attempt.event) {
             return;
         }
+        let attempt = self.handed_on(attempt);
         if let Some(place) = self.place_of(&attempt.plugin)
             && self.plugins[place].lane.is_some()
         {
