@@ -1,6 +1,9 @@
 //! What a person does about what failed for good: the list of it, another try, an end.
 
 use anyhow::{Context as _, Result, ensure};
+use slated_core::letter;
+use slated_model::{Change, Offset, Outcome, OutcomeRow};
+use slated_store::{Options, Sqlite, Store as _};
 use slated_testkit::history::Line;
 use slated_testkit::plugins::{Act, Callback, Plugin};
 
@@ -166,7 +169,7 @@ async fn a_wish_without_a_daemon_is_done_at_the_next_start() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_is_renamed_takes_its_dead_letters_along() -> Result<()> {
     let fails = Callback::new("f").wants(WANTED).does(Act::Raise, 1, None);
-    let world = world()
+    let mut world = world()
         .plugin(Plugin::journal("first").callback(fails))
         .start()
         .await?;
@@ -182,6 +185,34 @@ async fn a_plugin_that_is_renamed_takes_its_dead_letters_along() -> Result<()> {
     let again = async || unit(&world, event, "second").await;
     answers(&world, again, |unit| unit["attempt"] == 2).await?;
     letters(&world, 1).await?;
+
+    // A wish that came to be on record under the old name, just before slated was killed.
+    assert!(world.terminate().await?.success());
+    let store = Sqlite::open(world.state(), &Options::default())?;
+    let letter = store.latest(None, 10).await?;
+    let letter = letter
+        .iter()
+        .find(|o| letter::retry(o, Offset(1), 0).is_some());
+    let mut attempt = letter
+        .and_then(|letter| letter::retry(letter, Offset(1), 0))
+        .context("a dead letter")?;
+    let lanes = store.snapshot().await?.lanes;
+    let old = lanes.iter().find(|lane| lane.moved_to.is_some());
+    store.record(vec![Change::Retried(attempt.clone())]).await?;
+    let end = Change::Outcome(OutcomeRow {
+        plugin: attempt.plugin,
+        callback: attempt.callback.clone(),
+        event: attempt.event,
+        attempt: attempt.failed,
+        outcome: Outcome::Done { us: 1 },
+        at_ms: 0,
+    });
+    attempt.plugin = old.context("the old name")?.plugin.clone();
+    store.record(vec![end, Change::Attempt(attempt)]).await?;
+    store.close().await;
+    drop(store);
+    world.restart()?;
+    begins(&mut world, "first", event, 3).await?;
     Ok(())
 }
 

@@ -123,6 +123,17 @@ impl Dispatcher {
         }
     }
 
+    /// Hands on what stands on record under the name of a plugin that moved: slated ended before it
+    /// could.
+    pub(super) fn hand_on_stranded(&mut self) {
+        let moved = |row: &LaneRow| row.moved_to.as_ref().is_some_and(|to| *to != row.plugin);
+        let left = self.recorded.values_mut().filter(|(row, ..)| moved(row));
+        let left = left.flat_map(|(_, attempts, _)| std::mem::take(attempts));
+        for attempt in left.collect::<Vec<_>>() {
+            self.try_again(attempt);
+        }
+    }
+
     /// Hands an attempt to its lane, or keeps it for the lane to come.
     fn try_again(&mut self, attempt: Attempt) {
         if self.is_void(attempt.offset, attempt.event) {

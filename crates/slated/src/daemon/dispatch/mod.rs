@@ -193,6 +193,7 @@ impl Dispatcher {
     ) -> Result<(), slated_store::Error> {
         let mut messages = Vec::with_capacity(BATCH);
         let mut reports = Vec::with_capacity(BATCH);
+        self.hand_on_stranded();
         loop {
             let wake = self.wake_at();
             tokio::select! {
