@@ -53,8 +53,8 @@ pub(crate) struct BeginArgs {
     from_id: Option<u64>,
     /// Go on with a state that is bound to another address: the same site has moved
     ///
-    /// The first read shows whether it is: events that were seen must still be what they were. Where the
-    /// address has not changed it does nothing.
+    /// A site that shows none of the events that were seen, as they were, is refused before anything is
+    /// changed. Where the address has not changed it does nothing.
     #[arg(long)]
     site_moved: bool,
 }
