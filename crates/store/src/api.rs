@@ -92,6 +92,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Vec<OutcomeRow>>>;
     /// Counts what a [`Change::Void`] above an id would make void.
     fn beyond(&self, above: EventId) -> BoxFuture<'_, Result<Beyond>>;
+    /// Counts the rows that are void.
+    fn count_void(&self) -> BoxFuture<'_, Result<u64>>;
     /// Returns the rows that stood under an id and are void now, oldest first.
     fn voided(&self, id: EventId) -> BoxFuture<'_, Result<Vec<Voided>>>;
 }

@@ -410,7 +410,7 @@ fn a_row_that_came_late_is_an_anchor_too() {
 
 #[test]
 fn a_restore_of_the_newest_row_is_noticed_though_its_id_is_taken_again_late() {
-    for late in [1, 5] {
+    for late in [1, 12] {
         let mut story = Story::new(1..=31, Start::Latest);
         story.poll();
         story.site.insert(32);
@@ -421,6 +421,8 @@ fn a_restore_of_the_newest_row_is_noticed_though_its_id_is_taken_again_late() {
         for n in 0..late {
             story.site.insert(33 + n);
             story.tick();
+            // On record with each look: a restart and a person's decision are to know of it.
+            assert!(story.follower.anchors.iter().any(|a| a.id == EventId(32)));
         }
         story.site.insert(32);
         story.tick();

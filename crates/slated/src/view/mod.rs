@@ -344,8 +344,9 @@ pub(crate) struct UnitView {
 }
 
 impl StatusView {
-    /// Counts what waits for a person.
+    /// Counts what waits for a person, and takes void rows from the events of the log.
     pub(crate) async fn with_counts(mut self, store: &dyn Store) -> slated_store::Result<Self> {
+        self.log.events = self.log.events.saturating_sub(store.count_void().await?);
         let counts = store.count_letters().await?;
         self.letters = counts.values().sum();
         for plugin in &mut self.plugins {

@@ -226,7 +226,7 @@ async fn a_file_that_changed_is_not_guessed_about() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_11_and_12_a_file_that_was_cut_short_starts_nothing_at_a_guess() -> Result<()> {
+async fn row_11_row_12_a_file_that_was_cut_short_starts_nothing_at_a_guess() -> Result<()> {
     let mut world = studio(&["notes"]).await?;
     let ids = some(world.site(), 4);
     world.write_id_file(&format!("{{plugins: {{'notes': ({}, {{}})}}}}", ids[0]), 2)?;

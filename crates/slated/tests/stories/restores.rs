@@ -107,7 +107,8 @@ async fn row_31_a_restored_site_is_noticed_and_a_rewind_gives_its_new_events_onc
     assert_eq!(times(&world, &lost)?, twice);
     assert_eq!(times(&world, &before)?, [1; 5]);
     let ok = |s: &Value| s["site"]["state"] == "ok";
-    shows(&world, "followed again", ok).await?;
+    let status = shows(&world, "followed again", ok).await?;
+    assert_eq!(status["log"]["events"], 5 + 13, "void events count no more");
 
     // Each new failure is a dead letter, as if the old ones had never been.
     let letters = |events: usize| move |list: &Value| list["letters"] == events;

@@ -325,6 +325,10 @@ impl Store for Sqlite {
         self.readers.ask(move |conn| void::beyond(conn, above))
     }
 
+    fn count_void(&self) -> BoxFuture<'_, Result<u64>> {
+        self.readers.ask(void::count)
+    }
+
     fn voided(&self, id: EventId) -> BoxFuture<'_, Result<Vec<Voided>>> {
         self.readers.ask(move |conn| void::voided(conn, id))
     }

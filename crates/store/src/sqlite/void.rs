@@ -89,6 +89,14 @@ pub(super) fn beyond(conn: &Connection, above: EventId) -> Result<Beyond, Stop> 
     })
 }
 
+/// Counts the void rows.
+pub(super) fn count(conn: &Connection) -> Result<u64, Stop> {
+    let n: i64 = conn
+        .prepare_cached("SELECT count(*) FROM void")?
+        .query_row([], |row| row.get(0))?;
+    Ok(n.unsigned_abs())
+}
+
 /// Reads the void rows that stood under an id.
 pub(super) fn voided(conn: &Connection, id: EventId) -> Result<Vec<Voided>, Stop> {
     let Ok(id) = i64::try_from(id.0) else {

@@ -356,7 +356,12 @@ async fn all(store: &dyn Store) -> String {
         .unwrap();
     let dead = store.dead_letters(None, None, 3).await.unwrap();
     let behind = store.dead_letters(None, dead.next, 9).await.unwrap().rows;
-    let dead = (dead.rows, behind, store.count_letters().await.unwrap());
+    let counts = (
+        store.count_letters().await.unwrap(),
+        store.count_void().await.unwrap(),
+    );
+    let dead = (dead.rows, behind, counts);
+
     let p1 = PluginId::new("/srv/plugins", "p1");
     let dead_of_one = store
         .dead_letters(Some(p1.clone()), None, 9)

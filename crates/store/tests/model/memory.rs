@@ -549,6 +549,10 @@ impl Store for Opened {
         })
     }
 
+    fn count_void(&self) -> BoxFuture<'_, Result<u64>> {
+        Box::pin(async move { Ok(self.read().voided.len() as u64) })
+    }
+
     fn voided(&self, id: EventId) -> BoxFuture<'_, Result<Vec<Voided>>> {
         Box::pin(async move {
             let state = self.read();

@@ -89,6 +89,43 @@ fn attempts_and_holds_of_void_rows_end() {
 }
 
 #[test]
+fn a_call_with_the_agreement_itself_counts() {
+    let mut w = World::new(specs(false), &["A"; 4]);
+    void(&mut w);
+    w.fine();
+    assert!(matches!(w.outcome(101, "f"), Some(Outcome::Done { .. })));
+    let resumed = |n: &Note| matches!(n, Note::Resumed);
+    assert!(!w.notes.iter().any(resumed), "nothing was held");
+}
+
+#[test]
+fn an_attempt_in_place_or_aside_stays_or_goes_with_its_event() {
+    for (stops, fails, stays) in [
+        (true, 101, true),
+        (true, 102, false),
+        (false, 101, true),
+        (false, 102, false),
+    ] {
+        let mut w = World::new(specs(stops), &["A"; 4]);
+        for _ in 101..fails {
+            w.fine();
+            w.fine();
+        }
+        w.fail(Some(Cause::Transient), stops);
+        assert_eq!(w.lane.attempts().count(), 1);
+        void(&mut w);
+        let about = format!("stops {stops}, {fails} fails");
+        assert_eq!(w.lane.attempts().count(), usize::from(stays), "{about}");
+        w.pass(Duration::from_mins(5));
+        while w.fine().is_some() {}
+        assert!(
+            [101, 102, 103, 104].iter().all(|id| done(&w, *id)),
+            "{about}"
+        );
+    }
+}
+
+#[test]
 fn what_the_agreement_covers_stays_as_it_was() {
     let mut w = World::new(specs(true), &["A"; 4]);
     w.fail(None, true);

@@ -40,9 +40,10 @@ impl Dispatcher {
             return;
         }
         let wished: BTreeSet<Unit> = self.wishes.iter().flat_map(Wish::units).collect();
-        // Somebody else was quicker, and that is not on record yet.
-        let (already, letters): (Vec<_>, Vec<_>) = letters.iter().partition(|(letter, _)| {
+        // Somebody else was quicker, and that is not on record yet; or the event has become void.
+        let (already, letters): (Vec<_>, Vec<_>) = letters.iter().partition(|(letter, offset)| {
             wished.contains(&unit(&letter.plugin, &letter.callback, letter.event))
+                || offset.is_some_and(|offset| self.is_void(offset, letter.event))
         });
         let changes = wish.changes(letters.iter().copied(), |letter| self.is_lost(letter));
         let mut told = WishView {

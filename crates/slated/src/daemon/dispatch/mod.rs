@@ -9,6 +9,7 @@
 
 mod disk;
 mod files;
+mod heirs;
 mod lanes;
 mod letters;
 mod line;
@@ -41,7 +42,7 @@ use crate::daemon::tail::Tail;
 use crate::daemon::workers::Workers;
 use crate::tell::{Fact, Teller};
 use disk::Disk;
-use files::Heir;
+use heirs::Heir;
 use letters::Wish;
 pub(crate) use letters::takes_letters;
 use people::Wait;
