@@ -1,7 +1,7 @@
 """Calls the example plugins as a daemon does, and looks at the site afterwards.
 
-Called with the folder of the plugins, the address of the simulator, and the keys of the three
-script users. Each function is one part; the last line printed tells how many passed.
+Called with the folder of the plugins, the address of the simulator, a folder to write to, and the
+script users, each as NAME=KEY. Each function is one part; the last line printed tells how many passed.
 """
 
 import http.server
@@ -9,27 +9,33 @@ import importlib.util
 import json
 import logging
 import os
+import signal
 import sys
 import threading
+import time
 
 from shotgun_api3 import Shotgun
 
-FOLDER, URL = sys.argv[1:3]
-NAMES = ["task_follows_version", "note_on_approval", "notify_coordinator"]
-KEYS = dict(zip(NAMES, sys.argv[3:]))
+FOLDER, URL, WORK = sys.argv[1:4]
+KEYS = dict(pair.split("=", 1) for pair in sys.argv[4:])
 FIELDS = ["event_type", "attribute_name", "meta", "entity", "user", "project", "session_uuid", "created_at"]
 
 
 class Plugin(object):
-    """A plugin as `registerCallbacks` made it known: it has one callback."""
+    """A plugin as `registerCallbacks` made it known: it has one callback, or none."""
 
-    def __init__(self, name):
+    callback = None
+
+    def __init__(self, name, dry=None):
+        self.logger = logging.getLogger(name)
+        if dry is not None:  # the Python daemon has no such thing
+            self.isDry = lambda: dry
         path = os.path.join(FOLDER, name + ".py")
         spec = importlib.util.spec_from_file_location(name, path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         module.registerCallbacks(self)
-        self.logger = logging.getLogger(name)
+        self.module = module
 
     def registerCallback(self, name, key, callback, matchEvents=None, args=None, stopOnError=True):
         self.sg = Shotgun(URL, script_name=name, api_key=key)
@@ -38,7 +44,24 @@ class Plugin(object):
     def call(self, event):
         attributes = self.match.get(event["event_type"], [])
         assert attributes is None or event["attribute_name"] in attributes, "it did not ask for this"
+        assert event["event_type"] in self.match, "it did not ask for this"
         self.callback(self.sg, self.logger, event, self.args)
+
+    def twice_is_once(self, event):
+        """Calls it twice; the second call writes nothing."""
+        self.call(event)
+        written = head()
+        self.call(event)
+        assert head() == written, "it wrote again"
+
+
+class Said(logging.Handler):
+    """What plugins log."""
+
+    lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
 
 
 class Chat(http.server.BaseHTTPRequestHandler):
@@ -152,15 +175,281 @@ def what_is_deleted_since_is_no_error():
     assert head() == written, "something was written"
 
 
+def task(shot, name):
+    return ada.find_one("Task", [["entity.Shot.code", "is", shot], ["content", "is", name]], ["entity"])
+
+
+def set_status(entity, status):
+    """Changes the status of an entity; returns the event of it."""
+    ada.update(entity["type"], entity["id"], {"sg_status_list": status})
+    return last_event(entity, "Shotgun_%s_Change" % entity["type"], "sg_status_list")
+
+
+def shot_status(shot):
+    return ada.find_one("Shot", [["code", "is", shot]], ["sg_status_list"])["sg_status_list"]
+
+
+def shot_is_finished_with_its_last_task_and_reopened():
+    tasks = [task("CK10_030", name) for name in ("Animation", "Lighting", "Comp")]
+    for done, status in zip(tasks, ("fin", "apr", "fin")):
+        assert shot_status("CK10_030") == "ip"
+        shot_follows.twice_is_once(set_status(done, status))
+    assert shot_status("CK10_030") == "fin"
+    reopened = set_status(tasks[1], "ip")
+    # It comes late: what it tells is over.
+    set_status(tasks[1], "fin")
+    shot_follows.call(reopened)
+    assert shot_status("CK10_030") == "fin"
+    shot_follows.twice_is_once(set_status(tasks[1], "ip"))
+    assert shot_status("CK10_030") == "ip"
+
+
+def shot_that_is_omitted_stays_so():
+    tasks = [task("CK10_040", name) for name in ("Animation", "Lighting", "Comp")]
+    set_status(tasks[0]["entity"], "omt")
+    events = [set_status(done, "fin") for done in tasks]
+    shot_follows.call(events[-1])
+    assert shot_status("CK10_040") == "omt"
+    shot_follows.call(set_status(ada.find_one("Task", [["entity.Asset.code", "is", "fox"]]), "fin"))
+
+
+def tasks_are_held_with_their_shot_but_for_finished_ones():
+    tasks = [task("CK20_030", name) for name in ("Animation", "Lighting", "Comp")]
+    shot = tasks[0]["entity"]
+    set_status(tasks[0], "fin")
+    held = set_status(shot, "hld")
+    tasks_follow.twice_is_once(held)
+    assert [status_of(t) for t in tasks] == ["fin", "hld", "hld"]
+    # The other way: a Shot on hold is not finished, and this one does not answer that.
+    assert shot_status("CK20_030") == "hld"
+    set_status(tasks[1], "ip")
+    set_status(shot, "ip")
+    tasks_follow.call(held)
+    assert status_of(tasks[1]) == "ip", "the Shot went on since"
+
+
+def members():
+    return ada.find_one("Project", [], ["users"])["users"]
+
+
+def assignee_joins_once():
+    ada.update("Project", project["id"], {"users": []})
+    mira, jonas = (ada.find_one("HumanUser", [["login", "is", n]]) for n in ("mira", "jonas"))
+    artists = ada.find_one("Group", [["code", "is", "Artists"]])
+    made = ada.create(
+        "Task", {"project": project, "content": "Paint", "task_assignees": [mira, jonas, artists]}
+    )
+    joined = last_event(made, "Shotgun_Task_Change", "task_assignees")
+    assert joined["meta"]["in_create"]
+    # Taken off again before the event came.
+    ada.update("Task", made["id"], {"task_assignees": [mira, artists]})
+    assignee.twice_is_once(joined)
+    assert [person["id"] for person in members()] == [mira["id"]]
+    # Who is there stays, and who leaves a Task leaves no Project.
+    ada.update("Task", made["id"], {"task_assignees": [jonas]})
+    assignee.twice_is_once(last_event(made, "Shotgun_Task_Change", "task_assignees"))
+    assert sorted(p["id"] for p in members()) == sorted([mira["id"], jonas["id"]])
+
+
+def new_shot(code, sequence="CK30"):
+    place = ada.find_one("Sequence", [["code", "is", sequence]])
+    made = ada.create("Shot", {"project": project, "code": code, "sg_sequence": place})
+    event = [["entity", "is", made], ["event_type", "is", "Shotgun_Shot_New"]]
+    return ada.find_one("EventLogEntry", event, FIELDS)
+
+
+def below(folder):
+    found = [os.path.join(at, name) for at, names, _ in os.walk(folder) for name in names]
+    return sorted(os.path.relpath(path, folder) for path in found)
+
+
+def folders_are_made_and_left_alone():
+    root = os.environ["FOLDERS_FOR_SHOT_ROOT"]
+    made = new_shot("CK30_050")
+    try:
+        folders.call(made)
+        raise AssertionError("it made a root")
+    except OSError as error:
+        assert "is not there" in str(error), error
+    os.mkdir(root)
+    Plugin("folders_for_shot", dry=True).call(made)
+    assert below(root) == [], "a dry run made folders"
+    folders.twice_is_once(made)
+    home = os.path.join(root, "copper_kettle", "CK30", "CK30_050")
+    assert below(home) == ["publish", "render", "render/comp", "render/light", "work"]
+    scene = os.path.join(home, "work", "scene.ma")
+    open(scene, "w").close()
+    os.rmdir(os.path.join(home, "publish"))
+    folders.call(made)
+    assert os.path.isdir(os.path.join(home, "publish")) and os.path.exists(scene)
+
+
+def names_lead_nowhere_else():
+    root = os.environ["FOLDERS_FOR_SHOT_ROOT"]
+    before = below(WORK)
+    for name in ("../../escaped", "/etc", "..", ".hidden", "a\n", "a b"):
+        folders.call(new_shot(name))
+    folders.call(new_shot("CK_homeless", sequence="none of this name"))
+    assert below(WORK) == before, below(WORK)
+    assert os.path.isdir(root)
+
+
+def frames_of(shot, path):
+    made = version(shot)
+    ada.update("Version", made["id"], {"sg_path_to_frames": path})
+    return made, last_event(made, "Shotgun_Version_Change", "sg_path_to_frames")
+
+
+def movie_path(made):
+    found = ada.find_one("Version", [["id", "is", made["id"]]], ["sg_path_to_movie"])
+    return found["sg_path_to_movie"]
+
+
+def command(text):
+    """Lets the plugin run a shell script with the frames and the movie."""
+    path = os.path.join(WORK, "make_movie.sh")
+    with open(path, "w") as file:
+        file.write(text)
+    movie.module.COMMAND = "sh '%s' {frames} {movie}" % path
+
+
+def movie_is_made_once():
+    frames = os.path.join(WORK, "the frames.%04d.exr")
+    made, event = frames_of("CK10_010", frames)
+    command('echo "half way"; echo "$1" > "$2"; echo run >> "%s/runs"' % WORK)
+    dry = Plugin("movie_of_version", dry=True)
+    dry.module.COMMAND = movie.module.COMMAND
+    dry.call(event)
+    assert not os.path.exists(os.path.join(WORK, "runs")), "a dry run ran it"
+    movie.twice_is_once(event)
+    target = os.path.join(WORK, "the frames.mov")
+    assert movie_path(made) == target
+    assert open(target).read() == frames + "\n", "a path with a space is one word"
+    assert open(os.path.join(WORK, "runs")).read() == "run\n"
+    assert "sh: half way" in Said.lines, Said.lines
+    # It ended before the site knew.
+    ada.update("Version", made["id"], {"sg_path_to_movie": None})
+    movie.call(event)
+    assert movie_path(made) == target
+    assert open(os.path.join(WORK, "runs")).read() == "run\n"
+
+
+def a_movie_that_fails_leaves_nothing():
+    made, event = frames_of("CK10_020", os.path.join(WORK, "failing.%04d.exr"))
+    command('echo half > "$2"; exit 3')
+    assert "ended with 3" in failure(event)
+    assert movie_path(made) is None
+    assert not [name for name in os.listdir(WORK) if name.startswith("failing")]
+
+
+def a_movie_that_takes_too_long_is_killed_with_its_children():
+    made, event = frames_of("CK20_010", os.path.join(WORK, "endless.%04d.exr"))
+    pid = os.path.join(WORK, "pid")
+    # The child holds the output open; nothing else would end the reading.
+    command('echo half > "$2"; sleep 600 & echo $! > "%s"; wait' % pid)
+    movie.args["limit"] = 0.5
+    assert "was killed after 0.5 seconds" in failure(event)
+    gone(pid)
+    # An exception out of the blue, as a soft limit raises it.
+    movie.args["limit"] = 600
+
+    class Limit(BaseException):
+        pass
+
+    def strike(*args):
+        if os.path.exists(pid) and open(pid).read().endswith("\n"):
+            raise Limit("soft limit")
+
+    signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    try:
+        assert "soft limit" in failure(event)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    gone(pid)
+    assert not [name for name in os.listdir(WORK) if name.startswith("endless")]
+    assert movie_path(made) is None
+
+
+def failure(event):
+    try:
+        movie.call(event)
+    except BaseException as error:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return str(error)
+    raise AssertionError("it did not fail")
+
+
+def gone(path):
+    """Waits until the process whose id stands in this file runs no more."""
+    with open(path) as file:
+        pid = int(file.read())
+    os.remove(path)
+    until = time.time() + 20
+    while time.time() < until:
+        try:
+            with open("/proc/%d/stat" % pid) as file:
+                if file.read().rsplit(")", 1)[1].split()[0] == "Z":
+                    return
+        except OSError:
+            return
+        time.sleep(0.01)
+    raise AssertionError("process %d still runs" % pid)
+
+
+def chat_is_told_nothing_without_an_address_or_in_a_dry_run():
+    made = version("CK20_020")
+    approved = change(made, "rej") and change(made, "apr")
+    before = len(Chat.said)
+    Plugin("notify_coordinator", dry=True).call(approved)
+    assert any(line.startswith("Not told: Ada") for line in Said.lines)
+    address = os.environ.pop("COORDINATOR_CHAT_URL")
+    unset = Plugin("notify_coordinator")
+    os.environ["COORDINATOR_CHAT_URL"] = address
+    assert unset.callback is None, "it asks for events it does nothing with"
+    assert "COORDINATOR_CHAT_URL is not set, so nobody is told anything." in Said.lines
+    assert len(Chat.said) == before
+    Plugin("notify_coordinator", dry=False).call(approved)
+    assert len(Chat.said) == before + 1
+
+
+def what_is_gone_is_no_error():
+    shot = task("CK30_030", "Comp")["entity"]
+    events = {
+        shot_follows: set_status(task("CK30_030", "Comp"), "fin"),
+        tasks_follow: set_status(shot, "hld"),
+        folders: new_shot("CK30_070"),
+        movie: frames_of("CK30_020", os.path.join(WORK, "gone.%04d.exr"))[1],
+    }
+    assigned = task("CK30_040", "Comp")
+    ada.update("Task", assigned["id"], {"task_assignees": [ada.find_one("HumanUser", [])]})
+    events[assignee] = last_event(assigned, "Shotgun_Task_Change", "task_assignees")
+    for event in events.values():
+        ada.delete(event["entity"]["type"], event["entity"]["id"])
+    written, files = head(), below(WORK)
+    for plugin, event in events.items():
+        plugin.call(event)
+        plugin.call(dict(event, entity=None, user=None))
+    assert head() == written and below(WORK) == files, "something was written"
+
+
 server = http.server.HTTPServer(("127.0.0.1", 0), Chat)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 os.environ["COORDINATOR_CHAT_URL"] = "http://127.0.0.1:%d/" % server.server_port
 os.environ["no_proxy"] = "*"
-for name in NAMES:
+os.environ["FOLDERS_FOR_SHOT_ROOT"] = os.path.join(WORK, "projects")
+os.environ["MOVIE_OF_VERSION_COMMAND"] = "false"
+logging.getLogger().addHandler(Said())
+logging.getLogger().setLevel(logging.INFO)
+for name in KEYS:
     os.environ["SGDAEMON_%s_NAME" % name.upper()] = name
     os.environ["SGDAEMON_%s_KEY" % name.upper()] = KEYS[name]
 ada = Shotgun(URL, login="ada", password="any")
-follows, note, notify = map(Plugin, NAMES)
+project = ada.find_one("Project", [])
+follows, note, notify = map(Plugin, ["task_follows_version", "note_on_approval", "notify_coordinator"])
+shot_follows, tasks_follow = map(Plugin, ["shot_follows_tasks", "tasks_follow_shot"])
+assignee, folders = map(Plugin, ["assignee_joins_project", "folders_for_shot"])
+movie = Plugin("movie_of_version")
 
 PARTS = [
     task_follows_twice_is_once,
@@ -170,7 +459,20 @@ PARTS = [
     note_is_for_approvals_only,
     chat_hears_of_submissions_and_approvals,
     what_is_deleted_since_is_no_error,
+    shot_is_finished_with_its_last_task_and_reopened,
+    shot_that_is_omitted_stays_so,
+    tasks_are_held_with_their_shot_but_for_finished_ones,
+    assignee_joins_once,
+    folders_are_made_and_left_alone,
+    names_lead_nowhere_else,
+    movie_is_made_once,
+    a_movie_that_fails_leaves_nothing,
+    a_movie_that_takes_too_long_is_killed_with_its_children,
+    chat_is_told_nothing_without_an_address_or_in_a_dry_run,
+    what_is_gone_is_no_error,
 ]
+left = set(name[:-3] for name in os.listdir(FOLDER) if name.endswith(".py")) ^ set(KEYS)
+assert not left, "each example is tried, and has a script user: %s" % left
 for part in PARTS:
     print(part.__name__, flush=True)
     part()

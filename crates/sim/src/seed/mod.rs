@@ -19,11 +19,16 @@ use crate::{
 };
 
 /// The scripts every site has: the daemon's and one for each example plugin.
-pub const SCRIPTS: [&str; 4] = [
+pub const SCRIPTS: [&str; 9] = [
     "slated",
     "task_follows_version",
     "note_on_approval",
     "notify_coordinator",
+    "shot_follows_tasks",
+    "tasks_follow_shot",
+    "assignee_joins_project",
+    "folders_for_shot",
+    "movie_of_version",
 ];
 
 /// Writes entities without making event rows.
