@@ -7,18 +7,23 @@ import threading
 import time
 
 import slated_worker
-from slated_worker import calls, channel as channels, clients, dry, events, loading, logs
-from slated_worker import registrar, surroundings
+from slated_worker import calls, channel as channels, clients, dry, events, imports, loading
+from slated_worker import logs, registrar, surroundings
 from slated_worker import watch as watches
 
-PROTOCOL = {"major": 1, "minor": 1}
-FEATURES = ["log", "dry"]
+PROTOCOL = {"major": 1, "minor": 2}
+FEATURES = ["log", "dry", "imports"]
 
 # How the process ends.
 OK = 0
 INTERNAL = 70
 PROTOCOL_MISMATCH = 75
 LOAD_FAILED = 78
+
+TOO_MANY_IMPORTS = (
+    "it imports more than %d files from the plugins folders and import paths;"
+    " edits of the others are not seen"
+)
 
 # How long threads and exit handlers a plugin left behind may hold up the end, in seconds.
 EXIT_GRACE = 2.0
@@ -58,6 +63,7 @@ def _serve(channel, hello):
         client = clients.load()
     except clients.NoClient as error:
         missing = error
+    found = imports.Imports(plugin_file["path"])
     channel.send(_hello(clients.version(client) if client else None))
     if not same_major:
         return PROTOCOL_MISMATCH
@@ -67,13 +73,19 @@ def _serve(channel, hello):
         handler = logs.FrameHandler(channel)
         plugin, ready = _load(client, plugin_file, site, config, limits, handler, channel)
     except loading.LoadFailed as failed:
-        channel.send(dict(failed.report, type="load_failed"))
+        files, _ = found.look(failed.__context__)
+        channel.send(dict(failed.report, type="load_failed", imports=files))
         watch.leave()
         _hurry_out(LOAD_FAILED)
         return LOAD_FAILED
+    ready["imports"], too_many = found.look()
+    if too_many:
+        ready["warnings"].append(TOO_MANY_IMPORTS % imports.MOST)
     channel.send(ready)
     caller = calls.Caller(watch, config.get("use_session_uuid", True), site["url"])
-    return _Frames(channel, watch, handler, plugin, caller, events.Dates(client)).run()
+    # Another side would not know what is said to it.
+    told = found if "imports" in hello.get("features", ()) else None
+    return _Frames(channel, watch, handler, plugin, caller, events.Dates(client), told).run()
 
 
 def _hello(client_version):
@@ -116,13 +128,14 @@ def _load(client, plugin_file, site, config, limits, handler, channel):
 class _Frames(object):
     """The main loop."""
 
-    def __init__(self, channel, watch, handler, plugin, caller, dates):
+    def __init__(self, channel, watch, handler, plugin, caller, dates, imported=None):
         self._channel = channel
         self._watch = watch
         self._handler = handler
         self._plugin = plugin
         self._caller = caller
         self._dates = dates
+        self._imported = imported
         self._dropped_turn = None
 
     def run(self):
@@ -137,12 +150,19 @@ class _Frames(object):
                     self._handler.seq = frame["seq"]
                     self._event(frame)
                     self._handler.seq = None
+                    self._tell_imports()
             elif kind == "goodbye":
                 self._watch.leave()
                 _hurry_out(OK)
                 return OK
             elif not frame.get("optional"):
                 raise channels.BadFrame("unknown message type %r" % kind)
+
+    def _tell_imports(self):
+        """Says so when calls have imported more."""
+        files = self._imported.news() if self._imported else None
+        if files is not None:
+            self._channel.send({"type": "imports", "files": files})
 
     def _event(self, frame):
         seq = frame["seq"]

@@ -6,6 +6,8 @@ import signal
 import socket
 import sys
 
+from slated_worker import imports
+
 NO_TERMINAL = (
     "a worker has no terminal, so a debugger cannot be used in it: take the breakpoint out"
 )
@@ -17,6 +19,7 @@ def prepare(config, plugin_path):
     if umask is not None:
         os.umask(umask)
     import_from(config.get("import_paths", ()))
+    imports.follow(config.get("plugin_folders", ()))
     sys.argv[:] = [plugin_path]
     limit_sockets()
     sys.breakpointhook = _no_breakpoint
@@ -36,6 +39,7 @@ def import_from(paths):
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     sys.path[:] = [p for p in sys.path if os.path.abspath(p or ".") != here]
     sys.path[:0] = paths
+    imports.follow(paths)
     _in_front[:] = [paths]
 
 

@@ -27,6 +27,7 @@ const PACKAGE: &[(&str, &str)] = files![
     "dry.py",
     "events.py",
     "failure.py",
+    "imports.py",
     "loading.py",
     "logs.py",
     "matching.py",

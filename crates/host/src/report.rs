@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use slated_model::{CallbackId, Failure, FailureKind, Matcher};
-use slated_wire::{Emails, LoadFailed, Log, WorkerHello, Write};
+use slated_wire::{Emails, Import, LoadFailed, Log, WorkerHello, Write};
 
 use crate::SpawnError;
 
@@ -39,7 +39,11 @@ pub enum Report {
         window: u32,
         /// The content that was loaded, in lower-case hexadecimal.
         sha256: String,
+        /// What it imported of the studio's own.
+        imports: Vec<Import>,
     },
+    /// Calls have imported more: all that was imported so far.
+    Imports(Vec<Import>),
     /// The plugin did not load; [`Report::Exited`] follows and is no crash.
     LoadFailed(Box<LoadFailed>),
     /// A callback has ended.

@@ -324,6 +324,7 @@ impl Supervisor {
             (Phase::Loading { .. } | Phase::Running, FromWorker::Write(write)) => {
                 Report::Write(write)
             }
+            (Phase::Running, FromWorker::Imports(imports)) => Report::Imports(imports.files),
             (phase, message) => {
                 let name = kind(&message);
                 return Ok(Err(format!("`{name}` while {}", phase.name())));
@@ -366,6 +367,7 @@ impl Supervisor {
                 .clamp(1, self.window.max(1))
                 .min(WINDOW),
             sha256: ready.sha256,
+            imports: ready.imports,
         })
     }
 
@@ -504,5 +506,6 @@ const fn kind(message: &FromWorker) -> &'static str {
         FromWorker::Done(_) => "done",
         FromWorker::Log(_) => "log",
         FromWorker::Write(_) => "write",
+        FromWorker::Imports(_) => "imports",
     }
 }

@@ -49,6 +49,7 @@ impl Message for FromWorker {
             "done" => body(line, Self::Done),
             "log" => body(line, Self::Log),
             "write" => body(line, Self::Write),
+            "imports" => body(line, Self::Imports),
             _ => return None,
         })
     }

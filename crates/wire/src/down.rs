@@ -90,6 +90,9 @@ pub struct Config {
     pub use_session_uuid: bool,
     /// Folders put in front of `sys.path`, in this order.
     pub import_paths: Vec<PathBuf>,
+    /// The plugins folders: what is imported from them and from `import_paths` is told. Since 1.2.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plugin_folders: Vec<PathBuf>,
     /// The file mode creation mask, or the daemon's where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub umask: Option<u32>,
@@ -170,6 +173,7 @@ impl Default for Config {
             log_level: 20,
             use_session_uuid: true,
             import_paths: Vec::new(),
+            plugin_folders: Vec::new(),
             umask: None,
             dry: false,
         }

@@ -24,6 +24,8 @@ pub enum FromWorker {
     /// What a plugin would have written to the site, were it not dry. Said to a daemon that asked
     /// for that, alone.
     Write(Write),
+    /// Calls have imported more. Said to a daemon that asked for that, alone.
+    Imports(Imports),
 }
 
 /// Who the worker is.
@@ -63,6 +65,26 @@ pub struct Ready {
     pub warnings: Vec<String>,
     /// The content that was loaded, in lower-case hexadecimal.
     #[serde(default)]
+    pub sha256: String,
+    /// What the plugin imported of the studio's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imports: Vec<Import>,
+}
+
+/// What a plugin imported of the studio's own: all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imports {
+    /// Each file once.
+    pub files: Vec<Import>,
+}
+
+/// A file that a plugin imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// Where it stands; links are not resolved.
+    pub path: String,
+    /// The content that was imported, in lower-case hexadecimal; empty of one that was looked for
+    /// and not there.
     pub sha256: String,
 }
 
@@ -116,6 +138,9 @@ pub struct LoadFailed {
     /// What stood behind the exception: a network failure is worth another try.
     #[serde(default)]
     pub cause: Option<Cause>,
+    /// What the plugin imported of the studio's own, or tried to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imports: Vec<Import>,
 }
 
 /// How far a load came.

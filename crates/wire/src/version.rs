@@ -3,14 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 /// The version this crate speaks.
-pub const PROTOCOL: Protocol = Protocol { major: 1, minor: 1 };
+pub const PROTOCOL: Protocol = Protocol { major: 1, minor: 2 };
 
 /// The optional behaviour this crate knows, by name. What both sides list is in use.
-pub const FEATURES: &[&str] = &["log", DRY];
+pub const FEATURES: &[&str] = &["log", DRY, IMPORTS];
 
 /// The worker lets its plugin write nothing to the site where the hello says so, and tells what
 /// would have been written. Since 1.1.
 pub const DRY: &str = "dry";
+
+/// The worker says which files of the studio a plugin imported, while it runs, too. Since 1.2.
+pub const IMPORTS: &str = "imports";
 
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -52,6 +52,7 @@ mod tests {
         let wanted = [
             "done",
             "hello",
+            "imports",
             "load_failed",
             "log",
             "ready",
@@ -240,6 +241,7 @@ mod tests {
                 window: None,
                 warnings: Vec::new(),
                 sha256: String::new(),
+                imports: Vec::new(),
             })
         });
         let log =

@@ -1,8 +1,6 @@
 //! One plugin file: what was told of it, and what the last looks showed.
 
-use slated_model::PluginId;
-
-use super::{CONFIRM, Content, DEBOUNCE, Effect, GONE, Stamp};
+use super::{CONFIRM, Content, DEBOUNCE, GONE, Stamp};
 use crate::Mono;
 
 /// What a listing says of a file.
@@ -12,6 +10,16 @@ pub(super) enum Sight {
     Absent,
     /// Its folder or its entry could not be read.
     Unknown,
+}
+
+/// What the content of a file that was told of comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    Nothing,
+    Changed(Content, i64),
+    Touched(i64),
+    /// It cannot be read; said once.
+    Unreadable(String),
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +65,12 @@ impl File {
     /// Tells whether the file is there and read, and nobody was told.
     pub(super) fn waits(&self) -> bool {
         !self.told && self.missing.is_none() && self.read_at.is_some()
+    }
+    /// Returns the content, once it is known of the file as it was last seen.
+    pub(super) fn settled(&self) -> Option<&Content> {
+        let (stamp, _) = self.seen?;
+        let settled = self.missing.is_none() && self.read_at == Some(stamp);
+        self.content().filter(|_| settled)
     }
     /// Returns what to tell of a file that waits, and takes it as told.
     pub(super) fn announce(&mut self) -> Option<(Content, i64)> {
@@ -105,23 +119,21 @@ impl File {
     /// Takes the content read at `stamp`.
     pub(super) fn hashed(
         &mut self,
-        plugin: &PluginId,
         stamp: Stamp,
         content: Result<Content, String>,
         now: Mono,
-    ) -> Option<Effect> {
+    ) -> Found {
         if self.asked != Some(stamp) {
             // It changed meanwhile: the next looks ask again.
-            return None;
+            return Found::Nothing;
         }
         self.asked = None;
-        let plugin = plugin.clone();
         let content = match content {
             Ok(content) => content,
-            Err(reason) if self.reason.as_ref() == Some(&reason) => return None,
+            Err(reason) if self.reason.as_ref() == Some(&reason) => return Found::Nothing,
             Err(reason) => {
                 self.reason = Some(reason.clone());
-                return Some(Effect::FileUnreadable { plugin, reason });
+                return Found::Unreadable(reason);
             }
         };
         self.reason = None;
@@ -132,18 +144,14 @@ impl File {
         self.content = Some(content.clone());
         let mtime_ns = stamp.mtime_ns;
         if !self.told {
-            None
+            Found::Nothing
         } else if changed {
             self.confirm = Some(now + CONFIRM);
-            Some(Effect::Changed {
-                plugin,
-                content,
-                mtime_ns,
-            })
+            Found::Changed(content, mtime_ns)
         } else if before.is_some_and(|b| b.mtime_ns < mtime_ns) {
-            Some(Effect::Touched { plugin, mtime_ns })
+            Found::Touched(mtime_ns)
         } else {
-            None
+            Found::Nothing
         }
     }
 }

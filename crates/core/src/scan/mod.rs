@@ -9,12 +9,15 @@
 //! and gives each listing to [`Scan::step`]. It hashes what [`Effect::Hash`] asks for and
 //! answers with [`Scan::hashed`].
 //!
+//! [`Helpers`] does so for the modules that plugins import.
+//!
 //! Not here: file access, loading, what becomes of a plugin's lane.
 //!
 //! * [`Listing`], [`Entry`], [`Stamp`], [`Content`]: what the caller saw
 //! * [`Effect`]: what it means
 
 mod file;
+mod helpers;
 mod listing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +25,8 @@ use std::time::Duration;
 
 use slated_model::PluginId;
 
-use self::file::{File, Sight};
+use self::file::{File, Found, Sight};
+pub use self::helpers::{HelperEffect, Helpers};
 pub use self::listing::{Content, Entry, Folder, Listing, Stamp};
 use crate::Mono;
 
@@ -186,7 +190,17 @@ impl Scan {
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
         if let Some(file) = self.files.get_mut(plugin) {
-            effects.extend(file.hashed(plugin, stamp, content, now));
+            let plugin = plugin.clone();
+            effects.extend(match file.hashed(stamp, content, now) {
+                Found::Nothing => None,
+                Found::Changed(content, mtime_ns) => Some(Effect::Changed {
+                    plugin,
+                    content,
+                    mtime_ns,
+                }),
+                Found::Touched(mtime_ns) => Some(Effect::Touched { plugin, mtime_ns }),
+                Found::Unreadable(reason) => Some(Effect::FileUnreadable { plugin, reason }),
+            });
         }
         self.arrive(&mut effects);
         effects

@@ -12,6 +12,9 @@ mod death;
 #[path = "../worker/ending.rs"]
 mod ending;
 #[cfg(test)]
+#[path = "../worker/helpers.rs"]
+mod helpers;
+#[cfg(test)]
 #[path = "../worker/life.rs"]
 mod life;
 #[cfg(test)]

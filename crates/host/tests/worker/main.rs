@@ -11,6 +11,8 @@ mod death;
 #[cfg(test)]
 mod ending;
 #[cfg(test)]
+mod helpers;
+#[cfg(test)]
 mod interpreters;
 #[cfg(test)]
 mod life;

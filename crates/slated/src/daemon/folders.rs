@@ -3,18 +3,22 @@
 //! `core::scan` decides what a listing means; here folders are listed and files hashed, off the
 //! dispatcher's task, since both may stand on a slow network share.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use slated_core::scan::{Content, Effect, Entry, Folder, Listing, Scan, Stamp};
+use slated_core::Mono;
+use slated_core::scan::{
+    Content, Effect, Entry, Folder, HelperEffect, Helpers, Listing, Scan, Stamp,
+};
 use slated_model::{LaneRow, PluginId};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::message::{FileChange, Message, Text};
+use super::message::{FileChange, Imports, Message, Text};
 use crate::clock::Clock;
 use crate::error::CommandError;
 use crate::tell::{Fact, Teller};
@@ -26,6 +30,9 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Scanner {
     folders: Vec<slated_config::Folder>,
     scan: Scan,
+    /// What plugins import, as they say.
+    imports: watch::Receiver<Imports>,
+    helpers: Helpers,
     clock: Clock,
     dispatcher: mpsc::Sender<Message>,
     teller: Teller,
@@ -38,6 +45,7 @@ impl Scanner {
         lanes: &[LaneRow],
         clock: Clock,
         dispatcher: mpsc::Sender<Message>,
+        imports: watch::Receiver<Imports>,
         teller: Teller,
     ) -> Self {
         let live = lanes.iter().filter(|lane| !lane.gone);
@@ -50,6 +58,8 @@ impl Scanner {
         Self {
             folders: folders.to_vec(),
             scan,
+            imports,
+            helpers: Helpers::default(),
             clock,
             dispatcher,
             teller,
@@ -61,12 +71,12 @@ impl Scanner {
             let folders = self.folders.clone();
             let listing = off_thread(move || list(&folders)).await?;
             let effects = self.scan.step(self.clock.now(), &listing);
-            self.act(effects).await?;
+            let mut changes = self.act(effects).await?;
+            changes.extend(self.look_at_helpers().await?);
+            self.tell(changes).await;
             let regular = self.clock.now() + LOOK;
-            let next = self
-                .scan
-                .look_again()
-                .map_or(regular, |soon| soon.min(regular));
+            let soon = [self.scan.look_again(), self.helpers.look_again()];
+            let next = soon.into_iter().flatten().fold(regular, Mono::min);
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep_until(self.clock.instant(next)) => {}
@@ -74,7 +84,7 @@ impl Scanner {
         }
     }
 
-    async fn act(&mut self, effects: Vec<Effect>) -> Result<(), CommandError> {
+    async fn act(&mut self, effects: Vec<Effect>) -> Result<Vec<FileChange>, CommandError> {
         let mut effects = std::collections::VecDeque::from(effects);
         let mut changes = Vec::new();
         while let Some(effect) = effects.pop_front() {
@@ -138,16 +148,56 @@ impl Scanner {
                 }
             }
         }
-        if !changes.is_empty() {
-            // In the documented order, so that plugins start in it.
-            let place = |c: &FileChange| self.scan.order().iter().position(|p| p == c.plugin());
-            changes.sort_by_key(place);
-            self.dispatcher
-                .send(Message::Files(changes))
-                .await
-                .unwrap_or_default();
+        Ok(changes)
+    }
+
+    /// Looks at what plugins import; returns an edit of it for each plugin.
+    async fn look_at_helpers(&mut self) -> Result<Vec<FileChange>, CommandError> {
+        if self.imports.has_changed().unwrap_or_default() {
+            let imports = self.imports.borrow_and_update();
+            let known = self.helpers.users().cloned().collect::<BTreeSet<_>>();
+            for plugin in known.iter().filter(|p| !imports.contains_key(p)) {
+                self.helpers.imported(plugin, &BTreeMap::new());
+            }
+            for (plugin, files) in imports.iter() {
+                self.helpers.imported(plugin, files);
+            }
         }
-        Ok(())
+        let paths: Vec<_> = self.helpers.paths().cloned().collect();
+        let seen = off_thread(move || stamps(paths)).await?;
+        let mut changes = Vec::new();
+        for effect in self.helpers.step(self.clock.now(), &seen) {
+            let effect = match effect {
+                HelperEffect::Hash { path, stamp } => {
+                    let file = PathBuf::from(&path);
+                    let content = off_thread(move || hash(&file, stamp)).await?;
+                    let now = self.clock.now();
+                    self.helpers.hashed(now, &path, stamp, content)
+                }
+                changed @ HelperEffect::Changed { .. } => Some(changed),
+            };
+            if let Some(HelperEffect::Changed { path, plugins }) = effect {
+                let change = |plugin| FileChange::Helper {
+                    plugin,
+                    path: path.clone(),
+                };
+                changes.extend(plugins.into_iter().map(change));
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn tell(&self, mut changes: Vec<FileChange>) {
+        if changes.is_empty() {
+            return;
+        }
+        // In the documented order, so that plugins start in it.
+        let place = |c: &FileChange| self.scan.order().iter().position(|p| p == c.plugin());
+        changes.sort_by_key(place);
+        self.dispatcher
+            .send(Message::Files(changes))
+            .await
+            .unwrap_or_default();
     }
 
     fn path(&self, plugin: &PluginId) -> PathBuf {
@@ -239,6 +289,15 @@ fn stamp(meta: &Metadata) -> Stamp {
         size: meta.len(),
         inode: meta.ino(),
     }
+}
+
+/// Returns the stamps of those files that are there.
+fn stamps(paths: Vec<String>) -> BTreeMap<String, Stamp> {
+    let stamp = |path: String| {
+        let meta = std::fs::metadata(&path).ok().filter(Metadata::is_file)?;
+        Some((path, stamp(&meta)))
+    };
+    paths.into_iter().filter_map(stamp).collect()
 }
 
 /// Hashes a file, unless it is being changed.

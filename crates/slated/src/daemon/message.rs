@@ -1,8 +1,10 @@
 //! What the daemon's tasks say to the dispatcher.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use slated_core::resume::From;
+use slated_core::scan::Content;
 use slated_core::{Mono, lane};
 use slated_model::{
     CallbackId, EventId, LaneRow, Matcher, Offset, OutcomeRow, PluginId, Row, Void,
@@ -183,6 +185,9 @@ pub(crate) enum Act {
     },
 }
 
+/// What each plugin imported, by path.
+pub(crate) type Imports = BTreeMap<PluginId, BTreeMap<String, Content>>;
+
 /// A plugin's file as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text {
@@ -207,6 +212,8 @@ pub(crate) enum FileChange {
     Touched { plugin: PluginId, mtime_ns: i64 },
     /// It is gone.
     Gone { plugin: PluginId },
+    /// A module that it imported has another content.
+    Helper { plugin: PluginId, path: String },
 }
 
 impl FileChange {
@@ -216,7 +223,8 @@ impl FileChange {
             Self::Appeared { plugin, .. }
             | Self::Changed { plugin, .. }
             | Self::Touched { plugin, .. }
-            | Self::Gone { plugin } => plugin,
+            | Self::Gone { plugin }
+            | Self::Helper { plugin, .. } => plugin,
         }
     }
 }

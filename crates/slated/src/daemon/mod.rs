@@ -59,6 +59,7 @@ use begin::{Begin, Begun};
 use desk::Desk;
 use dispatch::{Dispatcher, Feeds};
 use intake::{Intake, IntakeStatus};
+use message::Imports;
 use retention::Retention;
 use since::Since;
 use workers::Workers;
@@ -131,6 +132,7 @@ impl Daemon {
         let (messages, inbox) = mpsc::channel(MESSAGES);
         let (report, reports) = mpsc::channel(REPORTS);
         let (intake_status, intake_seen) = watch::channel(IntakeStatus::default());
+        let (imported, imports) = watch::channel(Imports::new());
         let (decide, decisions) = mpsc::channel(1);
         let desk = Desk::new(
             url.clone(),
@@ -151,6 +153,7 @@ impl Daemon {
             &snapshot.lanes,
             clock,
             messages.clone(),
+            imports,
             teller.clone(),
         );
         tasks.spawn(scanner.run(stop.clone()));
@@ -203,6 +206,7 @@ impl Daemon {
             &snapshot,
             (workers, since),
             messages,
+            imported,
             teller,
         );
         let dispatch = dispatcher.run(

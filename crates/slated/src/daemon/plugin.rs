@@ -7,6 +7,7 @@ use std::sync::Arc;
 use slated_config::PluginSettings;
 use slated_core::lane::{self, CallbackSpec, HasLane, Lane, Note};
 use slated_core::life::{self, Generation, Life};
+use slated_core::scan::Content;
 use slated_core::{Mono, retry};
 use slated_host::Handle;
 use slated_host::wire::Emails;
@@ -43,6 +44,10 @@ pub(crate) struct Plugin {
     pub(crate) resume_on_use: bool,
     /// It registers nothing: a module that others import, and no plugin.
     pub(crate) helper: bool,
+    /// The modules that it imported, with the content that it did.
+    pub(crate) imports: BTreeMap<String, Content>,
+    /// The newest process that said so.
+    pub(crate) imported_by: Generation,
     /// A load has shown that it is a plugin.
     pub(crate) known: bool,
     /// After which event it begins, as long as that was not told.
@@ -137,6 +142,8 @@ impl Plugin {
             asks_since: false,
             resume_on_use: false,
             helper: false,
+            imports: BTreeMap::new(),
+            imported_by: 0,
             known: false,
             begins_after: None,
             broken: None,
@@ -218,6 +225,12 @@ impl Plugin {
     pub(crate) fn shown_worker(&self) -> Option<&Worker> {
         let used = self.used.and_then(|g| self.workers.get(&g));
         used.or_else(|| self.workers.values().next())
+    }
+
+    /// Returns the helper modules that it imported, less those that it missed.
+    pub(crate) fn helpers(&self) -> Vec<String> {
+        let there = self.imports.iter().filter(|(_, c)| !c.0.is_empty());
+        there.map(|(path, _)| path.clone()).collect()
     }
 
     /// Keeps the row of a frame until the frame is through.

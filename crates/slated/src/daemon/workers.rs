@@ -226,6 +226,7 @@ impl Workers {
                 log_level: python_level(settings.log_level),
                 use_session_uuid: self.config.plugins.session_uuid,
                 import_paths: settings.import_paths.clone(),
+                plugin_folders: self.plugin_folders(),
                 umask: settings.umask,
                 dry,
             },
@@ -301,6 +302,12 @@ impl Workers {
             },
             again,
         }
+    }
+
+    /// Returns the folders of all plugins: any of them may hold what any plugin imports.
+    fn plugin_folders(&self) -> Vec<PathBuf> {
+        let folders = self.config.plugins.folders.iter();
+        folders.map(|folder| folder.path.clone()).collect()
     }
 
     fn site(&self) -> wire::Site {

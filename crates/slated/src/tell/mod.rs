@@ -79,6 +79,8 @@ pub(crate) enum Fact {
         plugin: PluginId,
         what: &'static str,
     },
+    /// A module that a plugin imported changed: the plugin is loaded anew.
+    HelperChanged { plugin: PluginId, path: String },
     /// A plugin was moved or renamed.
     PluginMoved { from: PluginId, to: PluginId },
     /// A plugin's file cannot be read.
@@ -424,6 +426,7 @@ impl Fact {
             | Self::StillQuarantined { plugin }
             | Self::PluginRewound { plugin, .. }
             | Self::PluginFile { plugin, .. }
+            | Self::HelperChanged { plugin, .. }
             | Self::PluginMoved { to: plugin, .. }
             | Self::FileUnreadable { plugin, .. }
             | Self::WorkerDied { plugin, .. }

@@ -125,6 +125,9 @@ impl fmt::Display for Fact {
                 "{plugin}: its process died more than 5 times in 10 minutes; it is quarantined until its file is edited or touched, or `slated plugin resume`."
             ),
             Self::PluginFile { plugin, what } => write!(f, "{plugin}: its file {what}."),
+            Self::HelperChanged { plugin, path } => {
+                write!(f, "{plugin}: {path}, which it imports, changed.")
+            }
             Self::PluginMoved { from, to } => {
                 write!(
                     f,

@@ -26,6 +26,9 @@ pub(crate) struct PluginDetail {
     pub(crate) emails: Option<Emails>,
     /// What a person should know about how it was loaded.
     pub(crate) warnings: Vec<String>,
+    /// The files it imported from the plugins folders and import paths: an edit of one reloads it.
+    #[serde(default)]
+    pub(crate) helpers: Vec<String>,
     /// Rows of the log that a person let it skip.
     pub(crate) skipped: Vec<SkippedView>,
     /// Events ahead of it that a person wants it not to get.
@@ -131,6 +134,7 @@ impl PluginDetail {
             hold,
             emails: None,
             warnings: Vec::new(),
+            helpers: Vec::new(),
             skipped: skipped
                 .map(|(after, through)| SkippedView {
                     after: after.0,

@@ -11,8 +11,8 @@ use slated_testkit::plugins::{Callback, Plugin};
 use tokio::time::Instant;
 
 use crate::{
-    LIMIT, WANTED, begins, edit, happen, is, lines, loads, plugin, replace, said, says, shows,
-    world,
+    LIMIT, WANTED, begins, edit, happen, is, json_of, lines, loads, plugin, replace, said, says,
+    shows, world,
 };
 
 const EDITED: [&str; 5] = ["a", "b", "c", "d", "stops_first"];
@@ -205,4 +205,112 @@ async fn a_plugin_that_loses_its_register_function_is_broken() -> Result<()> {
     world.caught_up(LIMIT).await?;
     assert_eq!(crate::begun(&world, "notes", first)?, 1);
     world.verdict().await?.kept(4)
+}
+
+/// A plugin that imports `studio`, and says so in its journal's stead by its name in the log.
+fn importer(name: &str, fails: bool) -> Plugin {
+    let fail = if fails {
+        "    if studio.NAME == 'one':\n        raise ValueError(studio.NAME)\n"
+    } else {
+        ""
+    };
+    let text = format!(
+        "import studio\n\n\
+         def f(sg, logger, event, args):\n\
+         {fail}    logger.info('%s has %s', event['id'], studio.NAME)\n\n\
+         def registerCallbacks(reg):\n    reg.registerCallback('s', 'k', f, {{'{WANTED}': None}})\n"
+    );
+    Plugin::source(name, &text)
+}
+
+/// An edit of a helper module is an edit of all that imported it: they are loaded anew, one that is
+/// held goes on with the event that failed, one that does not load goes on running. Others are left
+/// alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_of_a_helper_module_reloads_the_plugins_that_imported_it() -> Result<()> {
+    let lib = tempfile::tempdir()?;
+    let studio = lib.path().join("studio").join("__init__.py");
+    std::fs::create_dir(lib.path().join("studio"))?;
+    replace(&studio, "NAME = 'one'\n")?;
+    let mut world = world()
+        .setting("defaults", "import_paths", &format!("[{:?}]", lib.path()))
+        .plugin(importer("uses", false))
+        .plugin(importer("stops", true))
+        .start()
+        .await?;
+    shows(&world, "ready", |s| {
+        is(s, "uses", "running") && is(s, "stops", "running")
+    })
+    .await?;
+    let first = happen(world.site());
+    says(&mut world, &format!("{first} has one"), 1).await?;
+    let status = shows(&world, "held", |s| is(s, "stops", "held")).await?;
+    let quick = plugin(&status, "quick")["pid"].clone();
+    let shown = json_of(&world, "plugin", &["show", "uses"]).await?;
+    assert_eq!(
+        shown["helpers"],
+        serde_json::json!([studio.display().to_string()])
+    );
+
+    // Away for a moment, and back as it was; nothing of that is an edit.
+    let away = studio.with_extension("away");
+    std::fs::rename(&studio, &away)?;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    std::fs::rename(&away, &studio)?;
+
+    replace(&studio, "NAME = 'two'\n")?;
+    says(&mut world, "which it imports, changed.", 2).await?;
+    // The held one begins with the event that failed.
+    says(&mut world, &format!("{first} has two"), 1).await?;
+    let second = happen(world.site());
+    says(&mut world, &format!("{second} has two"), 2).await?;
+
+    // One that does not load leaves the old code running; mended, it is loaded again.
+    replace(&studio, "NAME = (\n")?;
+    says(&mut world, "the code that ran before keeps running", 2).await?;
+    let third = happen(world.site());
+    says(&mut world, &format!("{third} has two"), 2).await?;
+    replace(&studio, "NAME = 'four'\n")?;
+    says(&mut world, "which it imports, changed.", 6).await?;
+    shows(&world, "ready again", |s| {
+        is(s, "uses", "running") && plugin(s, "uses")["why"].is_null()
+    })
+    .await?;
+    let fourth = happen(world.site());
+    says(&mut world, &format!("{fourth} has four"), 2).await?;
+    let status = world.status().await?;
+    assert_eq!(
+        plugin(&status, "quick")["pid"],
+        quick,
+        "it imported nothing"
+    );
+    assert_eq!(lines(&world, "its file changed"), 0, "{}", world.log());
+    Ok(())
+}
+
+/// A folder with an `__init__.py` is a package, whatever it defines, and no plugin.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_in_a_plugins_folder_is_no_plugin_but_a_helper() -> Result<()> {
+    let text = "import os, sys\nsys.path.insert(0, os.path.dirname(__file__))\nimport tools\n\
+                def registerCallbacks(reg):\n    tools.registerCallbacks(reg)\n";
+    let mut world = world().prepare().await?;
+    let package = world.folder().join("plugins/tools");
+    std::fs::create_dir(&package)?;
+    let tools = |name: &str| {
+        format!(
+            "def {name}(sg, logger, event, args):\n    logger.info('%s in {name}', event['id'])\n\
+             def registerCallbacks(reg):\n    reg.registerCallback('s', 'k', {name}, {{'{WANTED}': None}})\n"
+        )
+    };
+    std::fs::write(package.join("__init__.py"), tools("first"))?;
+    world.install(Plugin::source("uses", text))?;
+    world.restart()?;
+    let status = shows(&world, "ready", |s| is(s, "uses", "running")).await?;
+    assert_eq!(plugin(&status, "tools"), &serde_json::Value::Null);
+    assert_eq!(plugin(&status, "__init__"), &serde_json::Value::Null);
+    replace(&package.join("__init__.py"), &tools("second"))?;
+    let second = |s: &serde_json::Value| plugin(s, "uses")["callbacks"][0]["name"] == "second";
+    shows(&world, "the edited package", second).await?;
+    let event = happen(world.site());
+    says(&mut world, &format!("{event} in second"), 1).await
 }

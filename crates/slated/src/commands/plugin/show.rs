@@ -49,6 +49,7 @@ pub(super) fn print(detail: &PluginDetail) {
     });
     part("callbacks", callbacks);
     part("warnings", detail.warnings.iter().map(|w| vec![w.clone()]));
+    part("imports", detail.helpers.iter().map(|h| vec![h.clone()]));
     let retries = plugin.retries.iter().map(|r| {
         let how = if r.aside { "aside" } else { "in place" };
         let unit = format!("event {} in {}", r.event, r.callback);

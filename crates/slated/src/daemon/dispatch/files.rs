@@ -1,6 +1,9 @@
 //! The dispatcher and the plugins' files: what appeared, changed or is gone.
 
+use slated_core::life::Generation;
+use slated_core::scan::Content;
 use slated_core::{lane, life, resume};
+use slated_host::wire::Import;
 use slated_model::{Change, LaneRow, Offset, PluginId, QuarantineRow};
 
 use super::Dispatcher;
@@ -19,13 +22,22 @@ impl Dispatcher {
                 if let Some(heir) = self.heirs.iter_mut().find(|h| h.to == plugin) {
                     heir.text = text;
                 } else if let Some(place) = self.place_of(&plugin) {
-                    self.load(place, text, "changed");
+                    self.load(place, text, Some("changed"));
                 }
             }
             FileChange::Touched { plugin, mtime_ns } => {
                 if let Some(place) = self.place_of(&plugin) {
                     let sha256 = self.plugins[place].text.sha256.clone();
-                    self.load(place, Text { sha256, mtime_ns }, "was touched");
+                    self.load(place, Text { sha256, mtime_ns }, Some("was touched"));
+                }
+            }
+            FileChange::Helper { plugin, path } => {
+                if let Some(place) = self.place_of(&plugin)
+                    && !self.plugins[place].is_gone()
+                {
+                    self.teller.tell(Fact::HelperChanged { plugin, path });
+                    let text = self.plugins[place].text.clone();
+                    self.load(place, text, None);
                 }
             }
             FileChange::Gone { plugin } => {
@@ -48,7 +60,7 @@ impl Dispatcher {
         let Some(from) = from else {
             let place = self.place_of(&plugin);
             let place = place.unwrap_or_else(|| self.new_plugin(&plugin));
-            return self.load(place, text, "appeared");
+            return self.load(place, text, Some("appeared"));
         };
         // Moved on before it had inherited.
         if let Some(heir) = self.heirs.iter_mut().find(|h| h.to == from) {
@@ -72,6 +84,7 @@ impl Dispatcher {
         if let Some(place) = self.plugins.iter().position(|p| p.id == *id) {
             self.tell_file(place, "is gone");
             self.amend(place, |row| row.gone = true);
+            self.forget_imports(place);
             self.live(place, life::Input::Vanished);
         } else if let Some((row, ..)) = self.recorded.get_mut(id) {
             row.gone = true;
@@ -94,9 +107,10 @@ impl Dispatcher {
         self.plugins.len() - 1
     }
 
-    pub(super) fn load(&mut self, place: Place, text: Text, what: &'static str) {
+    /// Loads a plugin anew; `what` has become of its file, if that is why.
+    pub(super) fn load(&mut self, place: Place, text: Text, what: Option<&'static str>) {
         let first = self.plugins[place].text == Text::default();
-        if !first {
+        if let Some(what) = what.filter(|_| !first) {
             self.tell_file(place, what);
         }
         let now = self.clock.now();
@@ -217,6 +231,43 @@ impl Dispatcher {
         let absent = absent.filter(|row| row.is_there());
         here.chain(absent.map(|row| (row.cursor, row.plugin.clone())))
             .min()
+    }
+
+    /// Takes what a process of a plugin imported: of one that is ready, all that counts from now on.
+    pub(super) fn imported(
+        &mut self,
+        place: Place,
+        generation: Generation,
+        imports: Vec<Import>,
+        all: bool,
+    ) {
+        let plugin = &mut self.plugins[place];
+        // One that is replaced says nothing of what runs from now on.
+        if generation < plugin.imported_by {
+            return;
+        }
+        plugin.imported_by = generation;
+        if all {
+            plugin.imports.clear();
+        }
+        let files = imports.into_iter();
+        plugin
+            .imports
+            .extend(files.map(|file| (file.path, Content(file.sha256))));
+        let (id, files) = (plugin.id.clone(), plugin.imports.clone());
+        self.imported.send_modify(|known| {
+            known.insert(id, files);
+        });
+    }
+
+    /// Nothing that this plugin imported matters any more.
+    pub(super) fn forget_imports(&mut self, place: Place) {
+        let plugin = &mut self.plugins[place];
+        plugin.imports.clear();
+        let id = plugin.id.clone();
+        self.imported.send_modify(|known| {
+            known.remove(&id);
+        });
     }
 
     pub(super) fn tell_file(&self, place: Place, what: &'static str) {

@@ -33,7 +33,7 @@ impl Dispatcher {
             let Heir { from, to, text } = self.heirs.swap_remove(i);
             let place = self.place_of(&to).unwrap_or_else(|| self.new_plugin(&to));
             self.take_over(&from, &to);
-            self.load(place, text, "appeared");
+            self.load(place, text, Some("appeared"));
         }
     }
 

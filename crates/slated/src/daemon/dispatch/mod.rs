@@ -29,12 +29,12 @@ use slated_core::order::Gate;
 use slated_host::{Report, WorkerId};
 use slated_model::{Attempt, Change, LaneRow, Offset, OutcomeRow, PluginId};
 use slated_store::{Recorded, Snapshot, Store, kill_point};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::daemon::journal::{Journal, Place};
-use crate::daemon::message::{Message, Writes};
+use crate::daemon::message::{Imports, Message, Writes};
 use crate::daemon::pages::Pages;
 use crate::daemon::plugin::Plugin;
 use crate::daemon::since::Since;
@@ -69,6 +69,8 @@ pub(crate) struct Dispatcher {
     /// What asks where new plugins begin, if that is a time ago.
     since: Option<Since>,
     back: mpsc::Sender<Message>,
+    /// What plugins imported, for whoever looks at files.
+    imported: watch::Sender<Imports>,
     plugins: Vec<Plugin>,
     /// Their places in the documented order.
     order: Vec<Place>,
@@ -127,6 +129,7 @@ impl Dispatcher {
         snapshot: &Snapshot,
         (workers, since): (Workers, Option<Since>),
         back: mpsc::Sender<Message>,
+        imported: watch::Sender<Imports>,
         teller: Teller,
     ) -> Self {
         let mut recorded = BTreeMap::new();
@@ -156,6 +159,7 @@ impl Dispatcher {
             workers,
             since,
             back,
+            imported,
             plugins: Vec::new(),
             order: Vec::new(),
             by_worker: BTreeMap::new(),

@@ -167,6 +167,7 @@ impl Dispatcher {
         if let Some(loaded) = plugin.shown_worker().and_then(|w| w.loaded.as_ref()) {
             detail.emails = Some(loaded.emails.clone());
             detail.warnings.clone_from(&loaded.warnings);
+            detail.helpers = plugin.helpers();
         }
         detail
     }
@@ -268,7 +269,7 @@ impl Dispatcher {
             return Err(no_file(&plugin.id));
         }
         let text = plugin.text.clone();
-        self.load(place, text, "is loaded again, as a person asked");
+        self.load(place, text, Some("is loaded again, as a person asked"));
         Ok(())
     }
 

@@ -43,12 +43,19 @@ impl Dispatcher {
                 emails,
                 warnings,
                 window,
+                imports,
                 ..
             } => {
+                self.imported(place, generation, imports, true);
                 let loaded = loaded(&callbacks, window, emails, warnings);
                 self.ready(place, generation, loaded);
             }
-            Report::LoadFailed(failed) => self.load_failed(place, generation, &failed),
+            Report::Imports(imports) => self.imported(place, generation, imports, false),
+            Report::LoadFailed(failed) => {
+                // What old code imported that runs on is still worth a look.
+                self.imported(place, generation, failed.imports.clone(), false);
+                self.load_failed(place, generation, &failed);
+            }
             Report::Result {
                 seq,
                 n,
@@ -233,6 +240,7 @@ impl Dispatcher {
             plugin: plugin.id.clone(),
             what: "has no registerCallbacks; it is taken for a helper module",
         });
+        self.forget_imports(place);
     }
 
     pub(super) fn slow(&self, place: Place, seq: u64, n: u32, after: Duration, stack: String) {
