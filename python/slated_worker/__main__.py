@@ -10,6 +10,12 @@ COOKIE = "7d0c1c52-plugin-worker"
 # The argument that makes it the parent of workers.
 PRELOAD = "--preload"
 
+# The argument that makes it parse files and load none.
+PARSE = "--parse"
+
+# Names the socket the protocol is spoken on, where stdin and stdout are the plugin's own.
+SOCKET_NAME = "SLATED_FD"
+
 HELP = """\
 This is the Python side of slated. It is started by slated and talks to it over pipes;
 there is nothing to see here by hand. How each plugin fares: slated plugin list.
@@ -18,7 +24,14 @@ there is nothing to see here by hand. How each plugin fares: slated plugin list.
 
 def take_pipes():
     """Returns (in, out): the protocol's own descriptors. Afterwards stdin is empty and
-    stdout goes where stderr goes. Child processes do not inherit the pipes."""
+    stdout goes where stderr goes. Child processes do not inherit the pipes. Where the daemon
+    names a socket, that is both, and the standard streams stay what they are."""
+    socket = os.environ.pop(SOCKET_NAME, None)
+    if socket is not None:
+        socket = int(socket)
+        inward, outward = os.dup(socket), os.dup(socket)
+        os.close(socket)
+        return inward, outward
     inward = os.dup(0)
     outward = os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -42,6 +55,10 @@ def main():
     if os.environ.pop(COOKIE_NAME, None) != COOKIE:
         sys.stderr.write(HELP)
         return 64
+    if sys.argv[1:] == [PARSE]:
+        from slated_worker import parsing
+
+        return parsing.run()
     if sys.argv[1:] == [PRELOAD]:
         from slated_worker import parent
 

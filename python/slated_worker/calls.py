@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from slated_worker import cause, failure
+from slated_worker import cause, debugger, failure
 from slated_worker.watch import PluginTimeout
 
 
@@ -42,7 +42,9 @@ class Caller(object):
         if error is None:
             return us, None
         sys.settrace(None)  # what a debugger without a terminal leaves behind
-        return us, self._report(error)
+        report = self._report(error)
+        debugger.look_into(error, failure.plugin_part(error))
+        return us, report
 
     def _report(self, error):
         report = failure.describe(error)

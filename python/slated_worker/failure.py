@@ -2,7 +2,7 @@
 
 import traceback
 
-from slated_worker import surroundings, texts
+from slated_worker import debugger, surroundings, texts
 from slated_worker.watch import PluginTimeout
 
 TRACEBACK_LIMIT = 64 * 1024
@@ -35,7 +35,7 @@ def describe(error):
     tb = plugin_part(error)
     message = texts.safe_str(error)
     if type(error).__name__ == "BdbQuit":
-        message = surroundings.NO_TERMINAL
+        message = "the debugger was left" if debugger.is_allowed() else surroundings.NO_TERMINAL
     try:
         lines = traceback.format_exception(type(error), error, tb)
         trace = "".join(lines)

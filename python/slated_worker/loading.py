@@ -53,7 +53,7 @@ def load(name, path, site_url):
     try:
         code = compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
-        raise LoadFailed(_syntax_report(error, source, path, site_url))
+        raise LoadFailed(syntax_report(error, source, path, site_url))
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
@@ -107,7 +107,8 @@ def _report(phase, error, path, site_url):
     return report
 
 
-def _syntax_report(error, source, path, site_url):
+def syntax_report(error, source, path, site_url):
+    """Returns the report for a file that does not compile."""
     report = _report("import", error, path, site_url)
     line = getattr(error, "lineno", None)
     if line:

@@ -6,10 +6,11 @@ import signal
 import socket
 import sys
 
-from slated_worker import imports
+from slated_worker import debugger, imports
 
 NO_TERMINAL = (
-    "a worker has no terminal, so a debugger cannot be used in it: take the breakpoint out"
+    "a worker has no terminal, so a debugger cannot be used in it: take the breakpoint out,"
+    " or use `slated try --pdb`"
 )
 
 
@@ -22,7 +23,10 @@ def prepare(config, plugin_path):
     imports.follow(config.get("plugin_folders", ()))
     sys.argv[:] = [plugin_path]
     limit_sockets()
-    sys.breakpointhook = _no_breakpoint
+    if config.get("debug"):
+        debugger.allow()
+    else:
+        sys.breakpointhook = _no_breakpoint
 
 
 # The import paths that stand in front already, as the only item.

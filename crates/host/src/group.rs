@@ -1,17 +1,17 @@
 //! The process group of a worker: signals, and what the system knows about a process.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// The groups somebody is in charge of, by their leaders.
+/// The groups somebody is in charge of, by their leaders; and processes that lead none.
 ///
 /// Locked for a single insertion or removal, never while anything is waited for: the end of the
 /// process needs it.
-static LIVING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+static LIVING: Mutex<BTreeMap<u32, Reach>> = Mutex::new(BTreeMap::new());
 
-fn living() -> MutexGuard<'static, BTreeSet<u32>> {
+fn living() -> MutexGuard<'static, BTreeMap<u32, Reach>> {
     LIVING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -21,34 +21,58 @@ fn living() -> MutexGuard<'static, BTreeSet<u32>> {
 /// code, which may be for ever. What begins to start meanwhile has no callback yet, and sees its
 /// pipe hang up.
 pub fn kill_all() {
-    for pid in living().iter() {
-        signal_group(*pid, Signal::KILL);
+    for (pid, reach) in living().iter() {
+        reach.signal(*pid, Signal::KILL);
     }
 }
 
-/// A process that leads its own group. Dropping it kills the group.
+/// Whom a signal to a process is meant for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reach {
+    /// The group that it leads.
+    Group,
+    /// It alone: its group is this process's own.
+    Alone,
+}
+
+impl Reach {
+    fn signal(self, pid: u32, signal: Signal) {
+        match self {
+            Self::Group => signal_group(pid, signal),
+            Self::Alone => signal_process(pid, signal),
+        }
+    }
+}
+
+/// A process, and the group that it leads as a rule. Dropping it kills them.
 #[derive(Debug)]
 pub(crate) struct Group {
     pid: u32,
+    reach: Reach,
     armed: bool,
 }
 
 impl Group {
     /// Takes charge of the group that `pid` leads.
     pub(crate) fn new(pid: u32) -> Self {
-        living().insert(pid);
-        Self { pid, armed: true }
+        Self::reaching(pid, Reach::Group)
+    }
+    /// Takes charge of a process, and of its group where `reach` says so.
+    pub(crate) fn reaching(pid: u32, reach: Reach) -> Self {
+        living().insert(pid, reach);
+        Self {
+            pid,
+            reach,
+            armed: true,
+        }
     }
     /// Sends a signal to the leader alone.
     pub(crate) fn signal_leader(&self, signal: Signal) {
-        if let Some(pid) = as_pid(self.pid) {
-            // It may be gone already, which is what a signal is for anyway.
-            kill_process(pid, signal).ok();
-        }
+        signal_process(self.pid, signal);
     }
-    /// Sends a signal to every process of the group.
+    /// Sends a signal to every process in reach.
     pub(crate) fn signal(&self, signal: Signal) {
-        signal_group(self.pid, signal);
+        self.reach.signal(self.pid, signal);
     }
     /// Leaves what remains of the group alone from now on.
     pub(crate) fn release(&mut self) {
@@ -73,6 +97,13 @@ impl Drop for Group {
 pub(crate) fn signal_group(pid: u32, signal: Signal) {
     if let Some(pid) = as_pid(pid) {
         kill_process_group(pid, signal).ok();
+    }
+}
+
+fn signal_process(pid: u32, signal: Signal) {
+    if let Some(pid) = as_pid(pid) {
+        // It may be gone already, which is what a signal is for anyway.
+        kill_process(pid, signal).ok();
     }
 }
 

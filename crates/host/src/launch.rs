@@ -48,7 +48,9 @@ impl Launch {
     /// Starts a process.
     pub(crate) async fn start(&self, spawn: &Spawn) -> Result<Launched, SpawnError> {
         let mut note = None;
-        if let Some(parents) = &self.0 {
+        if let Some(parents) = &self.0
+            && !spawn.at_terminal()
+        {
             match parents.fork(spawn).await {
                 Ok(launched) => return Ok(launched),
                 Err(unserved) => {

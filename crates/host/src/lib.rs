@@ -8,6 +8,7 @@
 //! * [`WorkerCode`]: the Python side of a worker, carried in this binary
 //! * [`Launch`]: how processes are started: by themselves, or forked from preloaded parents
 //! * [`Worker::start`]: a process, as a [`Handle`] to speak to and [`Report`]s to listen to
+//! * [`parse`]: plugin files read by their Python, and not run
 //! * [`kill_all`]: the end of all workers, at the end of their slated
 //! * [`reap_stale`]: the end of a worker that outlived an earlier slated
 //!
@@ -30,6 +31,7 @@ mod interpreter;
 mod ladder;
 mod launch;
 mod parent;
+mod parse;
 mod pipes;
 mod process;
 mod report;
@@ -44,6 +46,7 @@ pub use group::{Stat, kill_all, stat};
 pub use handle::{Handle, SendError};
 pub use interpreter::{Candidate, Interpreter, InterpreterError, Rejected, candidates};
 pub use launch::Launch;
+pub use parse::{Parsed, parse};
 pub use report::{CallbackSpec, End, Exit, Report, Why};
 pub use spawn::{CallLimits, Environment, Spawn, SpawnError, Worker, WorkerId, unfit_folder};
 pub use stale::{Stale, reap_stale};

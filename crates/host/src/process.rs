@@ -2,10 +2,11 @@
 
 use std::io::{self, pipe};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::process::Child;
 use tokio::sync::oneshot;
@@ -32,7 +33,8 @@ pub(crate) struct Process {
 pub(crate) struct OurEnds {
     pub(crate) input: Sender,
     pub(crate) output: Receiver,
-    pub(crate) errors: Receiver,
+    /// None where its stderr is this process's own.
+    pub(crate) errors: Option<Receiver>,
 }
 
 /// A process's ends of its pipes, none of which is inherited as it stands.
@@ -51,12 +53,28 @@ pub(crate) fn new_pipes() -> io::Result<(OurEnds, TheirEnds)> {
     let ours = OurEnds {
         input: Sender::from_owned_fd(input.into())?,
         output: Receiver::from_owned_fd(output.into())?,
-        errors: Receiver::from_owned_fd(errors.into())?,
+        errors: Some(Receiver::from_owned_fd(errors.into())?),
     };
     let theirs = TheirEnds {
         input: their_input.into(),
         output: their_output.into(),
         errors: their_errors.into(),
+    };
+    Ok((ours, theirs))
+}
+
+/// Makes the socket of a process that keeps this one's stdin, stdout and stderr. Its own end is
+/// inherited as it stands, by whatever starts before that is closed.
+pub(crate) fn new_socket() -> io::Result<(OurEnds, OwnedFd)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let theirs = OwnedFd::from(theirs);
+    fcntl_setfd(&theirs, FdFlags::empty())?;
+    // No pipes; what counts is that they can be written and read.
+    let ours = OurEnds {
+        input: Sender::from_owned_fd_unchecked(ours.try_clone()?.into())?,
+        output: Receiver::from_owned_fd_unchecked(ours.into())?,
+        errors: None,
     };
     Ok((ours, theirs))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,10 +16,10 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::group::{Group, offer_to_oom_killer, stat};
+use crate::group::{Group, Reach, offer_to_oom_killer, stat};
 use crate::handle::{Handle, Order};
 use crate::launch::Launched;
-use crate::process::{Ending, Process, new_pipes};
+use crate::process::{Ending, Process, new_pipes, new_socket};
 use crate::stderr::{Kept, listen};
 use crate::supervisor::{ORDERS, Supervisor};
 use crate::{Exit, Interpreter, Launch, Report, WorkerCode, pipes};
@@ -201,7 +202,12 @@ async fn begin(
         }
     };
     let Process { pid, pipes, ending } = process;
-    let group = Group::new(pid);
+    let reach = if spawn.at_terminal() {
+        Reach::Alone
+    } else {
+        Reach::Group
+    };
+    let group = Group::reaching(pid, reach);
     offer_to_oom_killer(pid);
 
     let (line_sender, lines) = mpsc::channel(ORDERS + 2);
@@ -210,7 +216,9 @@ async fn begin(
     let kept = Kept::default();
     tokio::spawn(pipes::write(pipes.input, lines));
     tokio::spawn(pipes::read(pipes.output, spawn.max_frame, heard_sender));
-    tokio::spawn(listen(pipes.errors, kept.clone(), printed_sender));
+    if let Some(errors) = pipes.errors {
+        tokio::spawn(listen(errors, kept.clone(), printed_sender));
+    }
     // The queue is empty and has room for this one.
     drop(line_sender.try_send(hello));
 
@@ -263,7 +271,16 @@ impl Spawn {
         })
     }
 
+    /// Tells whether its process stays in this one's group and has its stdin, stdout and stderr:
+    /// a debugger's terminal is in them.
+    pub(crate) fn at_terminal(&self) -> bool {
+        self.config.debug
+    }
+
     fn try_run(&self) -> io::Result<Process> {
+        if self.at_terminal() {
+            return self.run_at_terminal();
+        }
         let (pipes, theirs) = new_pipes()?;
         let mut command = python(&self.interpreter.path, self.code.folder(), &self.env);
         command
@@ -281,11 +298,35 @@ impl Spawn {
             ending: Ending::Ours(child),
         })
     }
+
+    fn run_at_terminal(&self) -> io::Result<Process> {
+        let (pipes, theirs) = new_socket()?;
+        let mut command = plain(&self.interpreter.path, self.code.folder(), &self.env);
+        command
+            .env("SLATED_WORKER_ID", self.worker.0.to_string())
+            .env("SLATED_FD", theirs.as_raw_fd().to_string());
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
+        }
+        let child = command.spawn()?;
+        Ok(Process {
+            pid: child.id().unwrap_or_default(),
+            pipes,
+            ending: Ending::Ours(child),
+        })
+    }
 }
 
 /// Returns the command that runs a Python with the worker's code, at the head of a process group
 /// that dies with it.
 pub(crate) fn python(interpreter: &Path, code: &Path, env: &Environment) -> Command {
+    let mut command = plain(interpreter, code, env);
+    command.process_group(0);
+    command
+}
+
+/// The same, in this process's group.
+fn plain(interpreter: &Path, code: &Path, env: &Environment) -> Command {
     // No flags: `-I` and `-E` would take away what studios set (PYTHONPATH, user site),
     // and `-u` would let what a sitecustomize prints into the protocol.
     let mut command = Command::new(interpreter);
@@ -294,7 +335,6 @@ pub(crate) fn python(interpreter: &Path, code: &Path, env: &Environment) -> Comm
     command
         .env(COOKIE.0, COOKIE.1)
         .env("SLATED_PROTOCOL", PROTOCOL.major.to_string())
-        .process_group(0)
         .kill_on_drop(true);
     command
 }

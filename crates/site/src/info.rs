@@ -16,6 +16,8 @@ pub struct Info {
     pub version: String,
     /// The most rows it gives in one page.
     pub max_page: Option<usize>,
+    /// Whether it says that it is slated's simulator. Anybody could: believe it of this machine.
+    pub simulated: bool,
 }
 
 impl Info {
@@ -34,6 +36,8 @@ struct Wire {
     full_version: Option<Vec<Value>>,
     #[serde(default)]
     api_max_entities_per_page: Option<usize>,
+    #[serde(default)]
+    totango_site_name: Value,
 }
 
 impl Client {
@@ -56,6 +60,7 @@ impl Client {
         Ok(Info {
             version: parts.join("."),
             max_page,
+            simulated: wire.totango_site_name == "simulator",
         })
     }
 }

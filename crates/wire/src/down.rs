@@ -66,6 +66,9 @@ pub struct Site {
     /// A file of certificates to trust instead of the client's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
+    /// Whether there is none: clients ask nobody, and say so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub offline: bool,
     /// The daemon's own script, for callbacks registered without one (`lend_key`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lend: Option<Lend>,
@@ -100,6 +103,10 @@ pub struct Config {
     /// tells it in a `write`. Only a worker that lists the feature `dry` keeps to it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry: bool,
+    /// Whether a person sits at its terminal: a breakpoint stops there, and so does a callback that
+    /// fails.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub debug: bool,
 }
 
 /// Limits of one worker.
@@ -176,6 +183,7 @@ impl Default for Config {
             plugin_folders: Vec::new(),
             umask: None,
             dry: false,
+            debug: false,
         }
     }
 }

@@ -78,6 +78,7 @@ impl Stage {
                 url: "https://studio.example".into(),
                 proxy: None,
                 ca_file: None,
+                offline: false,
                 lend: None,
             },
             config: Config {

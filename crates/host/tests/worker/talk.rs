@@ -129,7 +129,8 @@ async fn a_breakpoint_fails_with_a_clear_message() {
             panic!("it did not fail");
         };
         assert!(
-            failure.message.contains("a worker has no terminal"),
+            failure.message.contains("a worker has no terminal")
+                && failure.message.contains("use `slated try --pdb`"),
             "{failure:?}"
         );
     }

@@ -1,5 +1,9 @@
 //! `slated check`: what a start would come to.
 
+mod files;
+
+use std::path::PathBuf;
+
 use slated_config::{Config, NewPlugins, System};
 use slated_store::Sqlite;
 
@@ -9,18 +13,41 @@ use crate::error::CommandError;
 use crate::view::{CheckView, IdleView, StartView, StateView};
 use crate::{daemon, out};
 
-/// Show what a start would come to: configuration, state, and where each plugin starts
+/// Show what a start would come to: configuration, state, Python, and what each plugin asks for
 ///
-/// Writes nothing and asks nobody: it may run beside a daemon. Where `run` would refuse the
-/// configuration or the state, it says the same and ends with 3.
+/// It may run beside a daemon, and writes nothing. Where `run` would refuse the configuration, the
+/// state or Python, it says the same and ends with 3; where a plugin does not load, with 5.
 ///
-/// This version does not log in to the site, and neither looks for Python nor loads plugins.
+/// Every plugin is loaded in a process of its own, which is dry: `sg` and every other client of
+/// shotgun_api3 refuse to write to the site. But the plugin's module and its `registerCallbacks` DO
+/// run, with all else that they do. With --no-load nothing of a plugin runs: its Python only parses
+/// it, and what it registers is not known. So it is with a plugin of `reload = "stop-first"` beside a
+/// daemon, since it must not run twice.
+///
+/// This version does not log in to the site.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  slated check
+      Would it start, where would each plugin begin, and which events does it ask for?
+  slated check --no-load
+      Only parse plugins: names those that are Python 2
+  slated check --plugin notes --json
+      One plugin, as one JSON object")]
 pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
     begin: BeginArgs,
+    /// Only this plugin: its file's stem, or FOLDER/STEM; can be repeated
+    #[arg(long = "plugin", value_name = "NAME")]
+    plugins: Vec<String>,
+    /// Parse plugins, and run nothing of them
+    #[arg(long)]
+    no_load: bool,
+    /// Run plugins with this Python, unless they name one of their own
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -33,7 +60,24 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     let (secrets, secret_warnings) = config.resolve(&System)?;
     let checked = daemon::check(&config, &secrets)?;
     let begin = Begin::look(&config, &checked.known, args.begin.asked())?;
-    let foreseen = begin.foresee().await?;
+    let mut foreseen = begin.foresee().await?;
+    let asked = files::asked(&args.plugins, &checked.known, &foreseen.lines)?;
+    foreseen.lines.retain(|line| asked.contains(&line.plugin));
+    let state = state(&config, foreseen.begun)?;
+    let mut seen = files::Seen::default();
+    if foreseen.refusal.is_none() {
+        let known = checked.known.iter().filter(|id| asked.contains(id));
+        let known: Vec<_> = known.cloned().collect();
+        let how = files::How {
+            python: args.python.as_deref(),
+            load: !args.no_load,
+            beside: state.in_use,
+        };
+        match files::look(&config, secrets, &known, &how).await {
+            Ok(looked) => seen = looked,
+            Err(refusal) => foreseen.refusal = Some(refusal),
+        }
+    }
     let warnings = [&loaded.warnings, &secret_warnings, &checked.warnings];
     let warnings = warnings.into_iter().flat_map(|all| &all.0);
     let idle = daemon::idle_keys(&config).into_iter();
@@ -47,7 +91,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
             })
             .collect(),
         site: config.site.url.to_string(),
-        state: state(&config, foreseen.begun)?,
+        state,
         begins: Some(foreseen.told).filter(|told| !told.is_empty()),
         new_plugins: match config.state.new_plugins {
             NewPlugins::Now => "now".into(),
@@ -55,6 +99,8 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
             NewPlugins::Ago(ago) => format!("ago:{}s", ago.as_secs()),
         },
         plugins: foreseen.lines,
+        pythons: seen.pythons,
+        files: seen.files,
         refusal: foreseen.refusal.as_ref().map(CommandError::told),
     };
     if args.json {
@@ -62,7 +108,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     } else {
         show(&view);
     }
-    foreseen.refusal.map_or(Ok(()), Err)
+    foreseen.refusal.map_or_else(|| files::verdict(&view), Err)
 }
 
 fn state(config: &Config, begun: bool) -> Result<StateView, CommandError> {
@@ -93,10 +139,12 @@ fn show(view: &CheckView) {
     if let Some(begins) = &view.begins {
         out::line(format!("start          {begins}"));
     }
+    files::show_pythons(view);
     if !view.plugins.is_empty() {
         out::line("");
         plugins(view);
     }
+    files::show(view);
     if !view.warnings.is_empty() {
         out::line("");
         out::line("warnings");

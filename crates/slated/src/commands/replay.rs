@@ -4,8 +4,9 @@
 //! plugin's process is this command's own. What is asked of the site, and what follows an answer,
 //! decides `core::replay`.
 
-mod gather;
-mod play;
+pub(super) mod call;
+pub(super) mod gather;
+pub(super) mod play;
 mod tell;
 
 use std::io::IsTerminal as _;
@@ -18,14 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::common::ConfigArgs;
 use crate::clock::wall_ms;
-use crate::daemon::{self, Apart};
+use crate::daemon::{self, Apart, Purpose};
 use crate::error::CommandError;
 use crate::out;
 use crate::signals::Signals;
 use crate::view::{PluginDetail, PluginState, refusal};
 use crate::web::client::{self, Answer, segment};
 use gather::Gathered;
-use play::Player;
+use play::{Hears as _, Player};
 use tell::Teller;
 
 /// Run past events through one plugin once more, beside whatever runs
@@ -93,7 +94,7 @@ pub(crate) struct Args {
 }
 
 /// What every dry run must be told.
-const DRY: &str = "dry: writes through shotgun_api3 are refused and printed; files, chat, subprocesses and other ways to the site are NOT covered";
+pub(super) const DRY: &str = "dry: writes through shotgun_api3 are refused and printed; files, chat, subprocesses and other ways to the site are NOT covered";
 
 pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     let span = span(&args)?;
@@ -113,9 +114,14 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     let stop = CancellationToken::new();
     Signals::listen()?.stop(stop.clone());
     let run = run_id();
-    let name = format!("replay {run}");
+    let purpose = Purpose {
+        run: format!("replay {run}"),
+        replay: true,
+        debug: false,
+        offline: false,
+    };
     let python = args.python.as_deref();
-    let mut apart = Apart::prepare(&config, secrets, &plugin, python, &name).await?;
+    let mut apart = Apart::prepare(&config, secrets, &plugin, python, purpose).await?;
     let mut teller = Teller::new(args.json, !args.live, plugin.clone(), run);
     let narrowed =
         !(args.types.is_empty() && args.projects.is_empty() && args.callbacks.is_empty());
@@ -130,7 +136,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
         out::talk(format!("{plugin}: {warning}"));
     }
     let mut callbacks = begun.callbacks;
-    choose(&args, &plugin, &mut callbacks)?;
+    choose(&args.callbacks, &plugin, &mut callbacks)?;
     let wanted = Wanted {
         types: args.types.iter().cloned().collect(),
         projects: args.projects.iter().copied().collect(),
@@ -185,13 +191,13 @@ fn span(args: &Args) -> Result<Span, CommandError> {
 }
 
 /// Leaves the callbacks that were asked for.
-fn choose(
-    args: &Args,
+pub(super) fn choose(
+    chosen: &[String],
     plugin: &PluginId,
     callbacks: &mut Vec<slated_host::CallbackSpec>,
 ) -> Result<(), CommandError> {
     let names: Vec<_> = callbacks.iter().map(|c| c.id.to_string()).collect();
-    for name in &args.callbacks {
+    for name in chosen {
         if !names.contains(name) {
             let near = slated_config::nearest(name, names.iter().map(String::as_str));
             let hint = match near {
@@ -202,14 +208,14 @@ fn choose(
             return Err(CommandError::usage(error).hint(hint));
         }
     }
-    if !args.callbacks.is_empty() {
-        callbacks.retain(|c| args.callbacks.contains(&c.id.to_string()));
+    if !chosen.is_empty() {
+        callbacks.retain(|c| chosen.contains(&c.id.to_string()));
     }
     Ok(())
 }
 
 /// Refuses a second process of a plugin that can have but one.
-async fn refuse_beside(
+pub(super) async fn refuse_beside(
     config: &Config,
     plugin: &PluginId,
     settings: &PluginSettings,
@@ -268,7 +274,7 @@ async fn agreed(
 }
 
 /// Returns a name that no other run has.
-fn run_id() -> String {
+pub(super) fn run_id() -> String {
     let at = jiff::Timestamp::from_millisecond(wall_ms()).unwrap_or_default();
     let chance = fastrand::u32(..);
     format!("{}-{chance:08x}", at.strftime("%Y%m%dT%H%M%SZ"))

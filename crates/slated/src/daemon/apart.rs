@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::interpreters;
-use super::workers::{Workers, broken};
+use super::workers::{Manner, Workers, broken};
 use crate::error::CommandError;
 
 /// Reports that may wait; beyond, the worker waits.
@@ -24,9 +24,22 @@ const REPORTS: usize = 256;
 /// How long a process may take to end that was told goodbye.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// What processes are started for.
+pub(crate) struct Purpose {
+    /// Stands in the keys that callbacks get: they are no other run's.
+    pub(crate) run: String,
+    /// Whether callbacks are told that it is a replay.
+    pub(crate) replay: bool,
+    /// Whether they have the terminal.
+    pub(crate) debug: bool,
+    /// Whether there is no site for them.
+    pub(crate) offline: bool,
+}
+
 /// Starts processes of one plugin, one at a time.
 pub(crate) struct Apart {
     plugin: PluginId,
+    purpose: Purpose,
     workers: Workers,
     reports: mpsc::Receiver<(WorkerId, Report)>,
     /// Before which every key stands that a callback may take against doubles.
@@ -39,20 +52,22 @@ pub(crate) struct Apart {
 }
 
 /// What a process says while its plugin is loaded, and what it does afterwards.
-pub(crate) struct Begun {
+pub(crate) struct Ready {
     pub(crate) callbacks: Vec<CallbackSpec>,
     pub(crate) warnings: Vec<String>,
+    /// Such as `cpython 3.11.7`, and the version of its client.
+    pub(crate) runtime: String,
+    pub(crate) shotgun_api3: Option<String>,
 }
 
 impl Apart {
-    /// Finds the Python. `run` names what the process is for, in the keys that its callbacks get:
-    /// they are no other run's.
+    /// Finds the Python.
     pub(crate) async fn prepare(
         config: &Config,
         secrets: Secrets,
         plugin: &PluginId,
         python: Option<&Path>,
-        run: &str,
+        purpose: Purpose,
     ) -> Result<Self, CommandError> {
         let known = [plugin.clone()];
         let (python, named) = interpreters::find(config, &known, python).await?;
@@ -62,9 +77,10 @@ impl Apart {
         })?;
         let code = WorkerCode::install(folder.path()).map_err(CommandError::configuration)?;
         let (report, reports) = mpsc::channel(REPORTS);
-        let space = format!("{} {plugin} {run}", config.site.url.identity());
+        let space = format!("{} {plugin} {}", config.site.url.identity(), purpose.run);
         Ok(Self {
             plugin: plugin.clone(),
+            purpose,
             workers: Workers::new(config.clone(), secrets, code, python, named, report),
             reports,
             space,
@@ -82,14 +98,20 @@ impl Apart {
         &mut self,
         dry: bool,
         mut heard: impl FnMut(Report),
-    ) -> Result<Begun, CommandError> {
+    ) -> Result<Ready, CommandError> {
         let plugin = &self.plugin;
         let fail = |why: String| CommandError::plugin(format!("{plugin}: {why}"));
-        let started = self.workers.start_apart(plugin, dry);
+        let manner = Manner {
+            dry,
+            debug: self.purpose.debug,
+            offline: self.purpose.offline,
+        };
+        let started = self.workers.start_apart(plugin, manner);
         let handle = self
             .handle
             .insert(started.map_err(|unstarted| fail(unstarted.error))?);
         let mut failed = None;
+        let (mut runtime, mut shotgun_api3) = (String::new(), None);
         while let Some((_, report)) = self.reports.recv().await {
             match report {
                 Report::Hello(hello) if dry && !hello.features.iter().any(|f| f == wire::DRY) => {
@@ -98,6 +120,9 @@ impl Apart {
                         fail("its worker cannot be kept from writing to the site".into())
                             .hint("only a live run is possible"),
                     );
+                }
+                Report::Hello(hello) => {
+                    (runtime, shotgun_api3) = (hello.runtime, hello.shotgun_api3);
                 }
                 Report::Ready {
                     callbacks,
@@ -113,9 +138,11 @@ impl Apart {
                         );
                         continue;
                     }
-                    return Ok(Begun {
+                    return Ok(Ready {
                         callbacks,
                         warnings,
+                        runtime,
+                        shotgun_api3,
                     });
                 }
                 Report::LoadFailed(load) => {
@@ -152,7 +179,7 @@ impl Apart {
             attempt: 1,
             key: format!("{}:{}", self.space, event.id),
             timeout_ms: None,
-            replay: true,
+            replay: self.purpose.replay,
             event: body.clone(),
         };
         match self.handle.as_ref().map(|handle| handle.send(frame)) {
@@ -186,7 +213,7 @@ impl Apart {
             return;
         };
         // One that is gone has no need of it.
-        handle.goodbye("replay", GRACE).ok();
+        handle.goodbye("end", GRACE).ok();
         while let Some((_, report)) = self.reports.recv().await {
             if let Report::Exited(_) = report {
                 return;
@@ -196,7 +223,7 @@ impl Apart {
     }
 }
 
-fn died_loading(exit: &Exit) -> String {
+pub(super) fn died_loading(exit: &Exit) -> String {
     let failure = exit.failure();
     let text = format!(
         "its process ended while the plugin was loaded: {}\n{}",

@@ -8,7 +8,7 @@
 //! * `retention` lets old events go
 //! * `control` (in `web`) answers people
 //!
-//! Beside them `apart` starts a process of one plugin for a command.
+//! Beside them `apart` starts a process of one plugin for a command, and `inspect` one of each.
 //!
 //! They end in that order: nothing new comes in, callbacks in flight finish, everything is durable.
 
@@ -20,6 +20,7 @@ mod decide;
 pub(crate) mod desk;
 mod dispatch;
 mod folders;
+mod inspect;
 mod intake;
 mod interpreters;
 mod journal;
@@ -32,9 +33,10 @@ mod since;
 mod tail;
 mod workers;
 
-pub(crate) use apart::Apart;
+pub(crate) use apart::{Apart, Purpose, Ready};
 pub(crate) use dispatch::{resume_on_record, skip_on_record, stop_on_record, takes_letters};
 pub(crate) use folders::file_of;
+pub(crate) use inspect::{Found, Inspector, Look};
 pub(crate) use message::LetterWish;
 
 use std::path::Path;

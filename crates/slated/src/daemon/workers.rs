@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use slated_config::{Config, Level, NewPlugins, OrderWait, PluginSettings, Secrets};
@@ -68,6 +69,20 @@ struct Subject<'a> {
     sha256: &'a str,
     settings: &'a PluginSettings,
 }
+
+/// How a process is run that no lane speaks to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// It writes nothing to the site.
+    pub(crate) dry: bool,
+    /// It has the terminal, and as long as it likes.
+    pub(crate) debug: bool,
+    /// There is no site for it.
+    pub(crate) offline: bool,
+}
+
+/// Longer than anybody sits before a terminal.
+const FOR_EVER: Duration = Duration::from_hours(24 * 365);
 
 /// Starts the processes of all plugins.
 pub(crate) struct Workers {
@@ -164,7 +179,7 @@ impl Workers {
             sha256: &plugin.text.sha256,
             settings: &plugin.settings,
         };
-        let (id, started) = self.begin(&subject, launch, false);
+        let (id, started) = self.begin(&subject, launch, Manner::default());
         let worker = started.map(|(handle, python)| Worker {
             pid: None,
             handle: Some(handle),
@@ -175,12 +190,11 @@ impl Workers {
         (id, worker)
     }
 
-    /// Begins to start a process of a plugin that no lane speaks to, by itself. A dry one writes
-    /// nothing to the site.
+    /// Begins to start a process of a plugin that no lane speaks to, by itself.
     pub(super) fn start_apart(
         &mut self,
         plugin: &PluginId,
-        dry: bool,
+        manner: Manner,
     ) -> Result<Handle, Unstarted> {
         let (file, settings) = self.settings(plugin);
         let subject = Subject {
@@ -189,7 +203,7 @@ impl Workers {
             sha256: "",
             settings: &settings,
         };
-        let (_, started) = self.begin(&subject, Launch::plain(), dry);
+        let (_, started) = self.begin(&subject, Launch::plain(), manner);
         started.map(|(handle, _)| handle)
     }
 
@@ -198,18 +212,30 @@ impl Workers {
         &mut self,
         plugin: &Subject<'_>,
         launch: Launch,
-        dry: bool,
+        manner: Manner,
     ) -> (WorkerId, Result<(Handle, String), Unstarted>) {
         self.last += 1;
         let id = WorkerId(self.last);
         let settings = plugin.settings;
-        let python = match interpreters::own(&self.config, plugin.id) {
-            None => &self.python,
-            Some((program, origin)) => match self.named.get(&program) {
-                Some(python) => python,
-                None => return (id, Err(Unstarted::unasked(&program, &origin))),
-            },
+        let python = match self.python_of(plugin.id) {
+            Ok(python) => python,
+            Err(unstarted) => return (id, Err(unstarted)),
         };
+        let mut limits = CallLimits {
+            warn_after: settings.warn_after,
+            soft: settings.soft_timeout,
+            hard: settings.hard_timeout,
+            ..CallLimits::default()
+        };
+        if manner.debug {
+            limits = CallLimits {
+                init: FOR_EVER,
+                warn_after: None,
+                soft: None,
+                hard: None,
+                ..limits
+            };
+        }
         let spawn = Spawn {
             worker: id,
             plugin: plugin.id.clone(),
@@ -221,28 +247,48 @@ impl Workers {
             env: environment(&self.config, settings),
             cwd: settings.cwd.clone(),
             daemon_version: env!("CARGO_PKG_VERSION").into(),
-            site: self.site(),
+            site: wire::Site {
+                offline: manner.offline,
+                ..self.site()
+            },
             config: wire::Config {
                 log_level: python_level(settings.log_level),
                 use_session_uuid: self.config.plugins.session_uuid,
                 import_paths: settings.import_paths.clone(),
                 plugin_folders: self.plugin_folders(),
                 umask: settings.umask,
-                dry,
+                dry: manner.dry,
+                debug: manner.debug,
             },
             window: settings.window,
             max_frame: wire::MAX_FRAME,
-            limits: CallLimits {
-                warn_after: settings.warn_after,
-                soft: settings.soft_timeout,
-                hard: settings.hard_timeout,
-                ..CallLimits::default()
-            },
+            limits,
         };
         let started = slated_host::Worker::start(&spawn, self.reports.clone());
         let fail = |e| self.unstarted(plugin.id, &e);
         let started = started.map_err(fail);
         (id, started.map(|handle| (handle, python.version.clone())))
+    }
+
+    /// Returns the Python of a plugin.
+    pub(super) fn python_of(&self, plugin: &PluginId) -> Result<&Interpreter, Unstarted> {
+        match interpreters::own(&self.config, plugin) {
+            None => Ok(&self.python),
+            Some((program, origin)) => {
+                let named = self.named.get(&program);
+                named.ok_or_else(|| Unstarted::unasked(&program, &origin))
+            }
+        }
+    }
+
+    /// Returns how a plugin's file is parsed: the Python, the worker's code, and the variables.
+    pub(super) fn parser(
+        &self,
+        plugin: &PluginId,
+    ) -> Result<(&Interpreter, &WorkerCode, Environment), Unstarted> {
+        let python = self.python_of(plugin)?;
+        let env = environment(&self.config, &self.config.effective(plugin));
+        Ok((python, &self.code, env))
     }
 
     /// Sends a frame. A worker that is gone says so by itself.
@@ -317,6 +363,7 @@ impl Workers {
             url: self.config.site.url.with_credentials().to_string(),
             proxy: self.secrets.proxy.as_ref().map(secret),
             ca_file: self.config.site.ca_file.clone(),
+            offline: false,
             lend: self.config.plugins.lend_key.then(|| wire::Lend {
                 script: self.config.site.script.clone(),
                 key: secret(&self.secrets.site_key),

@@ -1,7 +1,7 @@
 //! `slated check --json`.
 
 use serde::Serialize;
-use slated_model::{EventId, PluginId};
+use slated_model::{CallbackId, EventId, Matcher, PluginId};
 
 /// What a start would come to.
 #[derive(Clone, Debug, Serialize)]
@@ -21,8 +21,61 @@ pub(crate) struct CheckView {
     pub(crate) new_plugins: String,
     /// Where each plugin starts.
     pub(crate) plugins: Vec<StartView>,
+    /// The Pythons that plugins run with.
+    pub(crate) pythons: Vec<PythonView>,
+    /// What is in each plugin's file. Empty where nothing would start.
+    pub(crate) files: Vec<FileView>,
     /// Why nothing would start.
     pub(crate) refusal: Option<String>,
+}
+
+/// A Python.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PythonView {
+    pub(crate) path: String,
+    pub(crate) version: String,
+    pub(crate) shotgun_api3: Option<String>,
+    /// Who runs with it.
+    pub(crate) plugins: Vec<PluginId>,
+}
+
+/// What is in a plugin's file.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct FileView {
+    pub(crate) plugin: PluginId,
+    pub(crate) file: String,
+    pub(crate) state: FileState,
+    /// Absent where it was not loaded.
+    pub(crate) callbacks: Option<Vec<AsksView>>,
+    pub(crate) warnings: Vec<String>,
+    /// What is wrong, with file and line.
+    pub(crate) error: Option<String>,
+    pub(crate) traceback: Option<String>,
+}
+
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FileState {
+    /// A plugin that loads.
+    Loads,
+    /// One that was parsed, and not loaded.
+    Parses,
+    /// No plugin: it has no `registerCallbacks`, and others may import it.
+    Helper,
+    /// It does not load, or does not parse.
+    Broken,
+}
+
+/// What a callback asks for.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct AsksView {
+    pub(crate) name: CallbackId,
+    #[serde(rename = "match")]
+    pub(crate) matcher: Matcher,
+    /// The same in words.
+    pub(crate) asks_for: String,
+    pub(crate) stop_on_error: bool,
 }
 
 /// A key that does nothing.

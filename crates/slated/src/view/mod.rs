@@ -24,7 +24,9 @@ use slated_model::{Attempt, CallbackId, EventId, Matcher, PluginId};
 use slated_store::Store;
 
 pub(crate) use begin::Begin;
-pub(crate) use check::{CheckView, IdleView, StartView, StateView};
+pub(crate) use check::{
+    AsksView, CheckView, FileState, FileView, IdleView, PythonView, StartView, StateView,
+};
 pub(crate) use decision::DecisionView;
 pub(crate) use detail::{PluginDetail, recorded as plugin};
 pub(crate) use failures::{

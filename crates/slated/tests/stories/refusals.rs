@@ -185,7 +185,7 @@ fn a_check_says_what_a_start_would_refuse() -> Result<()> {
     std::fs::write(place.path().join("slated.toml"), missing)?;
     place.refuses_as_it_stands(&["check"], "error: the plugins folder HERE/plugin does not exist (slated.toml:6)\n\
                 hint: make it, or correct `plugins.folders`; relative paths start at the configuration file")?;
-    // A good one is shown, with neither Python, site nor state, and leaves no trace.
+    // A good one is shown, with neither site nor state, and leaves no trace.
     std::fs::write(
         place.path().join("plugins/notes.py"),
         "registerCallbacks = None\n",
@@ -200,6 +200,7 @@ fn a_check_says_what_a_start_would_refuse() -> Result<()> {
         .args(["check", "--from-id", "7"])
         .current_dir(place.path())
         .env("KEY", "secret")
+        .env("SLATED_PYTHON", python::interpreter()?)
         .output()?;
     let said = String::from_utf8(output.stdout)?;
     assert!(output.status.success(), "{said}");

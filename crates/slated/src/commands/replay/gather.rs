@@ -6,16 +6,17 @@ use slated_model::{CallbackId, Event, EventId};
 use slated_site::{Client, Query};
 use slated_store::{Sqlite, Store as _};
 
-use super::tell::{count, spinner};
+use super::call::count;
+use super::tell::spinner;
 use crate::error::CommandError;
 
 /// Rows of the log that are read at once.
 const PAGE: usize = 500;
 
 /// An event, and the callbacks that are to get it.
-pub(super) struct Matched {
-    pub(super) event: Event,
-    pub(super) callbacks: Vec<CallbackId>,
+pub(crate) struct Matched {
+    pub(crate) event: Event,
+    pub(crate) callbacks: Vec<CallbackId>,
 }
 
 /// What was found.
@@ -127,7 +128,7 @@ impl Gathered {
 }
 
 /// Opens the log, if there is one, for reading alone.
-async fn open(config: &Config) -> Result<Option<Sqlite>, CommandError> {
+pub(crate) async fn open(config: &Config) -> Result<Option<Sqlite>, CommandError> {
     let store = match Sqlite::open_read_only(&config.state.folder) {
         Ok(store) => store,
         Err(slated_store::Error::Absent { .. }) => return Ok(None),

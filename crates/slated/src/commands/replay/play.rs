@@ -9,23 +9,33 @@ use slated_host::{CallbackSpec, Report};
 use slated_model::{CallbackId, Cause, Event, EventId, FailureKind};
 use tokio_util::sync::CancellationToken;
 
+use super::call::{Call, Fate};
 use super::gather::Matched;
-use super::tell::{Call, Fate, Teller};
 use crate::daemon::Apart;
 use crate::error::CommandError;
 
+/// Who is told what a player does.
+pub(crate) trait Hears {
+    /// A call has ended.
+    fn call(&mut self, call: &Call<'_>);
+    /// What else a process has to say.
+    fn aside(&mut self, report: Report);
+    /// An event is dealt with.
+    fn handled(&mut self);
+}
+
 /// How a replay ended.
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// Why before its last event.
-    pub(super) why: Option<Why>,
+    pub(crate) why: Option<Why>,
     /// The event another replay goes on with.
-    pub(super) go_on: Option<EventId>,
+    pub(crate) go_on: Option<EventId>,
     /// What kept it from going on.
-    pub(super) trouble: Option<CommandError>,
+    pub(crate) trouble: Option<CommandError>,
 }
 
 /// Plays events.
-pub(super) struct Player {
+pub(crate) struct Player {
     apart: Apart,
     dry: bool,
     replay: Replay,
@@ -37,7 +47,7 @@ pub(super) struct Player {
 }
 
 impl Player {
-    pub(super) fn new(
+    pub(crate) fn new(
         apart: Apart,
         dry: bool,
         stop_on_error: bool,
@@ -55,7 +65,7 @@ impl Player {
     }
 
     /// Plays all events, or until it must end.
-    pub(super) async fn play(&mut self, events: Vec<Matched>, teller: &mut Teller) -> Ended {
+    pub(crate) async fn play(&mut self, events: Vec<Matched>, teller: &mut impl Hears) -> Ended {
         let mut events = events.into_iter().peekable();
         while let Some(Matched { event, callbacks }) = events.next() {
             self.replay.begin(event.id, callbacks);
@@ -101,12 +111,12 @@ impl Player {
     }
 
     /// Lets the process end.
-    pub(super) async fn end(&mut self, teller: &mut Teller) {
+    pub(crate) async fn end(&mut self, teller: &mut impl Hears) {
         self.apart.end(|report| teller.aside(report)).await;
     }
 
     /// Sends what is due of an event, and waits until that is dealt with or the process is gone.
-    async fn run(&mut self, event: &Event, teller: &mut Teller) -> Result<(), CommandError> {
+    async fn run(&mut self, event: &Event, teller: &mut impl Hears) -> Result<(), CommandError> {
         if self.lost {
             self.restart(teller).await?;
         }
@@ -188,7 +198,7 @@ impl Player {
         first.is_some_and(|id| !self.numbers.contains_key(id))
     }
 
-    fn answered(&mut self, event: &Event, fate: Fate, teller: &mut Teller) {
+    fn answered(&mut self, event: &Event, fate: Fate, teller: &mut impl Hears) {
         let answer = match &fate {
             Fate::Done { .. } => Answer::Done,
             Fate::Failed { failure, .. } => Answer::Failed {
@@ -205,7 +215,7 @@ impl Player {
         }
     }
 
-    async fn restart(&mut self, teller: &mut Teller) -> Result<(), CommandError> {
+    async fn restart(&mut self, teller: &mut impl Hears) -> Result<(), CommandError> {
         let begun = self.apart.start(self.dry, |report| teller.aside(report));
         self.numbers = numbers(begun.await?.callbacks);
         self.lost = false;

@@ -6,45 +6,16 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize as _;
 use serde::Serialize;
-use serde_json::Value;
 use slated_core::replay::{DEATHS, SITE_FAILURES, Span, Why};
 use slated_host::{Report, wire};
-use slated_model::{CallbackId, Event, EventId, Failure, PluginId};
+use slated_model::{EventId, PluginId};
 
+use super::call::{self, Call, CallView, WriteView, count};
 use super::gather::Gathered;
-use super::play::Ended;
+use super::play::{Ended, Hears};
 use crate::clock::Clock;
 use crate::error::CommandError;
 use crate::out;
-use crate::tell::level_name;
-
-/// One callback with one event, ended.
-pub(super) struct Call<'a> {
-    pub(super) event: &'a Event,
-    pub(super) callback: CallbackId,
-    pub(super) fate: Fate,
-}
-
-/// How a call ended.
-pub(super) enum Fate {
-    Done {
-        us: u64,
-    },
-    Failed {
-        us: Option<u64>,
-        failure: Box<Failure>,
-    },
-    /// Its process died.
-    Died {
-        failure: Box<Failure>,
-    },
-    /// The file that is loaded by now does not register it.
-    Gone,
-    /// The event does not fit into a frame.
-    Unsent {
-        error: String,
-    },
-}
 
 /// A line of `--json`. A field is added, never renamed.
 #[derive(Serialize)]
@@ -53,17 +24,8 @@ enum Line<'a> {
     /// A call that ended.
     Call {
         run: &'a str,
-        event: EventId,
-        event_type: Option<&'a str>,
-        attribute_name: Option<&'a str>,
-        callback: &'a CallbackId,
-        outcome: &'static str,
-        us: Option<u64>,
-        error: Option<String>,
-        traceback: Option<&'a str>,
-        locals: Option<&'a str>,
-        /// What it would have written; empty in a live run, in which it did.
-        writes: &'a [WriteView],
+        #[serde(flatten)]
+        call: &'a CallView<'a>,
     },
     /// What the plugin would have written in no call: while it was loaded, or in a thread.
     Write {
@@ -73,15 +35,6 @@ enum Line<'a> {
     },
     /// The last line.
     Summary(&'a Summary),
-}
-
-/// A write that was refused.
-#[derive(Serialize)]
-struct WriteView {
-    method: String,
-    entity: Option<String>,
-    id: Option<i64>,
-    data: Value,
 }
 
 /// What a replay came to.
@@ -195,12 +148,6 @@ impl Teller {
             ProgressBar::new(len).with_style(style("{bar:30} {pos}/{len} events  {eta} left"));
     }
 
-    /// An event is dealt with.
-    pub(super) fn handled(&mut self) {
-        self.summary.events += 1;
-        self.bar.inc(1);
-    }
-
     /// Keeps a write that was refused until its call has ended.
     fn write(&mut self, write: &wire::Write) {
         if !self.summary.dry {
@@ -208,13 +155,7 @@ impl Teller {
             return;
         }
         *self.summary.writes.entry(write.method.clone()).or_default() += 1;
-        let view = WriteView {
-            method: write.method.clone(),
-            entity: write.entity.clone(),
-            id: write.id,
-            // What was cut is no JSON any more.
-            data: serde_json::from_str(&write.data).unwrap_or_else(|_| write.data.as_str().into()),
-        };
+        let view = WriteView::of(write);
         if write.seq.is_some() {
             self.writes.push(view);
         } else if self.json {
@@ -225,85 +166,6 @@ impl Teller {
             self.bar
                 .suspend(|| out::line(format!("in no call: {}", view.told())));
         }
-    }
-
-    /// Says what else a process has to say.
-    pub(super) fn aside(&mut self, report: Report) {
-        let plugin = &self.summary.plugin;
-        let line = match report {
-            Report::Write(write) => return self.write(&write),
-            Report::Log(log) => {
-                format!("{} {}: {}", log.logger, level_name(log.level), log.message)
-            }
-            Report::Stderr { line } => format!("{plugin} printed: {line}"),
-            Report::Slow { after, stack, .. } => format!(
-                "{plugin}: a call has taken {} s so far.\n{}",
-                after.as_secs(),
-                stack.trim_end()
-            ),
-            _ => return,
-        };
-        self.bar.suspend(|| out::talk(line.trim_end().dimmed()));
-    }
-
-    /// A call has ended.
-    pub(super) fn call(&mut self, call: &Call<'_>) {
-        let writes = std::mem::take(&mut self.writes);
-        let summary = &mut self.summary;
-        summary.calls += 1;
-        let (outcome, us, failure) = match &call.fate {
-            Fate::Done { us } => ("done", Some(*us), None),
-            Fate::Failed { us, failure } => ("failed", *us, Some(failure)),
-            Fate::Died { failure } => ("died", None, Some(failure)),
-            Fate::Gone | Fate::Unsent { .. } => ("not run", None, None),
-        };
-        match outcome {
-            "done" => {}
-            "died" => summary.died += 1,
-            _ => summary.failed += 1,
-        }
-        let error = match &call.fate {
-            Fate::Gone => Some("the file that is loaded by now does not register it".to_owned()),
-            Fate::Unsent { error } => Some(error.clone()),
-            _ => failure.map(|failure| failure.summary()),
-        };
-        let traceback = failure.map(|f| f.traceback.as_str());
-        let head = &call.event.head;
-        if self.json {
-            let line = Line::Call {
-                run: &summary.run,
-                event: call.event.id,
-                event_type: head.event_type.as_deref(),
-                attribute_name: head.attribute_name.as_deref(),
-                callback: &call.callback,
-                outcome,
-                us,
-                error,
-                traceback: traceback.filter(|text| !text.is_empty()),
-                locals: failure.and_then(|f| f.locals.as_deref()),
-                writes: &writes,
-            };
-            return self.bar.suspend(|| print(&line));
-        }
-        let kind = [head.event_type.as_deref(), head.attribute_name.as_deref()];
-        let kind: Vec<_> = kind.into_iter().flatten().collect();
-        let took = us.map(|us| format!(" in {:.1} ms", us as f64 / 1000.0));
-        let outcome = match outcome {
-            "done" => outcome.green().to_string(),
-            _ => outcome.red().to_string(),
-        };
-        let mut lines = vec![format!(
-            "{} {}  {}: {outcome}{}{}",
-            call.event.id.bold(),
-            kind.join(" "),
-            call.callback,
-            took.unwrap_or_default(),
-            error.map(|error| format!(": {error}")).unwrap_or_default(),
-        )];
-        lines.extend(writes.iter().map(|write| format!("    {}", write.told())));
-        let traceback = traceback.unwrap_or_default().trim_end().lines();
-        lines.extend(traceback.map(|line| format!("    {line}")));
-        self.bar.suspend(|| lines.iter().for_each(out::line));
     }
 
     /// Says what it came to. An error where not everything was done.
@@ -361,16 +223,37 @@ impl Teller {
     }
 }
 
-impl WriteView {
-    fn told(&self) -> String {
-        let id = self.id.map(|id| id.to_string());
-        let of = [
-            Some(self.method.bold().to_string()),
-            self.entity.clone(),
-            id,
-        ];
-        let of: Vec<_> = of.into_iter().flatten().collect();
-        format!("{} {}", of.join(" "), self.data)
+impl Hears for Teller {
+    fn handled(&mut self) {
+        self.summary.events += 1;
+        self.bar.inc(1);
+    }
+
+    fn aside(&mut self, report: Report) {
+        if let Report::Write(write) = &report {
+            return self.write(write);
+        }
+        if let Some(line) = call::aside(&self.summary.plugin, &report) {
+            self.bar.suspend(|| out::talk(line.trim_end().dimmed()));
+        }
+    }
+
+    fn call(&mut self, call: &Call<'_>) {
+        let writes = std::mem::take(&mut self.writes);
+        let summary = &mut self.summary;
+        summary.calls += 1;
+        let view = CallView::of(call, &writes);
+        match view.outcome {
+            "done" => {}
+            "died" => summary.died += 1,
+            _ => summary.failed += 1,
+        }
+        if self.json {
+            let run = &summary.run;
+            return self.bar.suspend(|| print(&Line::Call { run, call: &view }));
+        }
+        let lines = view.told();
+        self.bar.suspend(|| lines.iter().for_each(out::line));
     }
 }
 
@@ -410,12 +293,6 @@ impl Summary {
 /// Prints a line of JSON. What is printed here has nothing that JSON lacks.
 fn print(line: &Line<'_>) {
     out::json(line).unwrap_or_else(|error| out::error(&error));
-}
-
-/// Says how many there are of something.
-pub(super) fn count(n: usize, what: &str) -> String {
-    let s = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{s}")
 }
 
 /// Shows that events are read; nothing where stderr is no terminal.
