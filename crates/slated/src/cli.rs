@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     check, demo, events, failures, follow, migrate, plugin, replay, restart, run, sim, start,
-    state, status, stop,
+    state, status, stop, tryout,
 };
 use crate::error::CommandError;
 
@@ -42,6 +42,7 @@ enum Command {
     Failures(failures::Args),
     Follow(follow::Args),
     Replay(replay::Args),
+    Try(Box<tryout::Args>),
     State(state::Args),
     Sim(sim::Args),
     Demo(demo::Args),
@@ -68,6 +69,7 @@ pub(crate) fn run() -> Result<(), CommandError> {
             Command::Failures(args) => failures::run(args).await,
             Command::Follow(args) => follow::run(args).await,
             Command::Replay(args) => Box::pin(replay::run(args)).await,
+            Command::Try(args) => Box::pin(tryout::run(*args)).await,
             Command::State(args) => state::run(args).await,
             Command::Sim(args) => Box::pin(sim::run(args)).await,
             Command::Demo(args) => Box::pin(demo::run(args)).await,

@@ -49,6 +49,13 @@ impl Signals {
     }
 }
 
+/// Leaves Ctrl-C to whoever else has the terminal: it no longer ends this process.
+pub(crate) fn leave_interrupts() -> Result<(), CommandError> {
+    // Once it was listened to, the system's own answer does not come back.
+    let listened = signal(SignalKind::interrupt()).map(drop);
+    listened.map_err(|e| CommandError::internal(format!("cannot listen to signals: {e}")))
+}
+
 /// Calls `act` at every SIGHUP, which then no longer ends the process.
 pub(crate) fn on_hangup(act: impl Fn() + Send + 'static) -> Result<(), CommandError> {
     let mut hangup = signal(SignalKind::hangup())

@@ -29,6 +29,7 @@ mod starts;
 mod state;
 mod status;
 mod stop;
+mod tryout;
 mod verbs;
 mod wishes;
 
