@@ -7,6 +7,10 @@ import time
 from slated_worker import cause, debugger, failure
 from slated_worker.watch import PluginTimeout
 
+# As they are before a plugin runs: what it puts in their places is for its own use.
+_getpid = os.getpid
+_clock = time.perf_counter
+
 
 class Caller(object):
     """Runs callbacks and says how it went."""
@@ -15,14 +19,13 @@ class Caller(object):
         self._watch = watch
         self._use_session_uuid = use_session_uuid
         self._site_url = site_url
-        self._pid = os.getpid()
+        self._pid = _getpid()
 
     def call(self, callback, event, timeout_ms):
         """Runs a callback. Returns (microseconds, None) or (microseconds, error report).
         Whatever the callback raises, SystemExit and KeyboardInterrupt too, is its failure."""
         watch = self._watch
-        clock = time.perf_counter
-        begun = clock()
+        begun = _clock()
         error = None
         try:
             try:
@@ -36,8 +39,8 @@ class Caller(object):
             error = raised
             # Once more: a limit may have struck between the call's end and the line above.
             watch.end()
-        us = int((clock() - begun) * 1000000)
-        if os.getpid() != self._pid:
+        us = int((_clock() - begun) * 1000000)
+        if _getpid() != self._pid:
             _end_forked_child(error)
         if error is None:
             return us, None

@@ -6,6 +6,11 @@ import threading
 
 MAX_FRAME = 16 * 1024 * 1024
 
+# As they are before a plugin runs: what it puts in their places is for its own use.
+_getpid = os.getpid
+_write = os.write
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 class HostGone(Exception):
     """The daemon no longer reads or writes."""
@@ -26,7 +31,7 @@ class Channel(object):
         self._in = os.fdopen(inward, "rb", 65536)
         self._out = outward
         self._lock = threading.RLock()
-        self._pid = os.getpid()
+        self._pid = _getpid()
         self._scan = json.JSONDecoder().raw_decode
         # The last message as it came.
         self.line = b""
@@ -67,18 +72,17 @@ class Channel(object):
 
     def send_bytes(self, data):
         """Writes whole lines that are encoded already."""
-        if os.getpid() != self._pid:
+        if _getpid() != self._pid:
             return  # a forked child of the plugin: the protocol is not its own
         with self.shield, self._lock:
             try:
-                written = os.write(self._out, data)
+                written = _write(self._out, data)
                 while written < len(data):
-                    written += os.write(self._out, data[written:])
+                    written += _write(self._out, data[written:])
             except OSError:
                 raise HostGone()
 
 
 def encode(message):
     """Returns a message as one line. What UTF-8 cannot hold becomes a question mark."""
-    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace") + b"\n"
+    return _as_json(message).encode("utf-8", "replace") + b"\n"

@@ -6,6 +6,9 @@
 #[path = "../worker/client.rs"]
 mod client;
 #[cfg(test)]
+#[path = "../worker/compat.rs"]
+mod compat;
+#[cfg(test)]
 #[path = "../worker/death.rs"]
 mod death;
 #[cfg(test)]

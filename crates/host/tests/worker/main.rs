@@ -1,11 +1,13 @@
 //! Workers as real processes: their life, their misbehaviour, their end. Here each starts by
 //! itself; `tests/forked` has the same tests of workers that preloaded parents fork.
 //!
-//! `SLATED_TEST_PYTHON` names the Python; without it `python3` is used. Only the tests in
-//! `client` need one with `shotgun_api3`.
+//! `SLATED_TEST_PYTHON` names the Python; without it `python3` is used. Some of the tests
+//! in `client` and `compat` need one with `shotgun_api3`.
 
 #[cfg(test)]
 mod client;
+#[cfg(test)]
+mod compat;
 #[cfg(test)]
 mod death;
 #[cfg(test)]
