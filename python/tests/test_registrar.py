@@ -42,7 +42,7 @@ class Registering(unittest.TestCase):
         self.assertEqual([c.rules for c in self.plugin.callbacks], [{"T": {"any": True}}, {}, {}])
         self.assertIsNot(first.sg, second.sg)
 
-    def test_names_never_hold_an_address(self):
+    def test_compat_2_6_names_never_hold_an_address(self):
         for given, name in (
             (function, "function"),
             (lambda *a: None, "<lambda>"),
@@ -67,12 +67,12 @@ class Registering(unittest.TestCase):
         self.assertEqual(self.plugin.callbacks[0].logger.getEffectiveLevel(), logging.ERROR)
         self.assertIs(self.reg.getLogger(), self.reg.logger)
 
-    def test_other_attributes_do_not_exist(self):
+    def test_compat_2_5_other_attributes_do_not_exist(self):
         self.assertFalse(hasattr(self.reg, "getConfig"))
         with self.assertRaises(AttributeError):
             self.reg.engine
 
-    def test_emails_as_documented(self):
+    def test_compat_2_4_emails_as_documented(self):
         for given, wanted in (
             ((True,), True),
             ((False,), False),

@@ -96,7 +96,7 @@ class Serving(unittest.TestCase):
         self.assertEqual((first["id"], second["id"]), (7, 8))
         self.assertEqual(first["created_at"].isoformat(), "2026-11-23T11:15:02+02:00")
 
-    def test_callbacks_share_an_event_and_events_share_nothing(self):
+    def test_compat_3_4_callbacks_share_an_event_and_events_share_nothing(self):
         seen = []
 
         def change(sg, logger, event, args):

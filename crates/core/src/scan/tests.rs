@@ -139,7 +139,7 @@ fn a_file_counts_when_two_looks_agree() {
 }
 
 #[test]
-fn content_decides() {
+fn compat_5_3_content_decides() {
     let start: [(u64, &str, &str, &[&str]); 2] = [
         (0, "a/x.py:5", "1", &[]),
         (1000, "a/x.py:5", "1", &["+a/x=1"]),
@@ -388,7 +388,7 @@ fn a_file_that_cannot_be_read_is_told_once_and_keeps_what_runs() {
 }
 
 #[test]
-fn plugins_come_in_the_documented_order() {
+fn compat_5_2_plugins_come_in_the_documented_order() {
     let mut story = Story::new(&[]);
     let words = "b/z.py:1 b/a.py:1 a/q.py:1 a/q-1.py:1 a/.q.py:1 a/.py:1 a/q.pyc:1 a/dir.py:1";
     assert!(story.look(0, words, &[]).is_empty());

@@ -29,7 +29,7 @@ async fn a_shim_is_looked_through() {
 }
 
 #[tokio::test]
-async fn a_client_may_stand_in_an_import_path() {
+async fn compat_4_2_a_client_may_stand_in_an_import_path() {
     let found = probe(&python().await.path, &[tests().join("fake_client")])
         .await
         .unwrap();

@@ -96,7 +96,7 @@ async fn a_failure_tells_what_a_person_needs() {
 }
 
 #[tokio::test]
-async fn whatever_a_callback_raises_is_its_failure_and_nothing_more() {
+async fn compat_3_5_whatever_a_callback_raises_is_its_failure_and_nothing_more() {
     let mut player = Stage::new().await.ready().await;
     for (n, switch, class) in [
         (KEEP_GOING, "system_exit", "SystemExit"),

@@ -36,7 +36,7 @@ async fn a_syntax_error_names_file_and_line() {
 }
 
 #[tokio::test]
-async fn python_2_is_called_by_its_name() {
+async fn compat_5_4_python_2_is_called_by_its_name() {
     for text in [
         "print 'hello'\n",
         "try:\n    pass\nexcept Exception, e:\n    pass\n",
@@ -86,7 +86,7 @@ async fn a_helper_module_is_told_apart() {
 }
 
 #[tokio::test]
-async fn what_register_raises_is_reported_and_a_network_failure_marked() {
+async fn compat_2_2_what_register_raises_is_reported_and_a_network_failure_marked() {
     let failed = refused(&Stage::new().await.var("MISBEHAVE_AT_LOAD", "raise")).await;
     assert_eq!((failed.phase, failed.cause), (LoadPhase::Register, None));
     assert_eq!(failed.message, "the schema cannot be read");

@@ -68,7 +68,7 @@ async fn log_records_arrive_as_records() {
 }
 
 #[tokio::test]
-async fn a_plugin_finds_the_surroundings_it_was_given() {
+async fn compat_4_1_a_plugin_finds_the_surroundings_it_was_given() {
     let text = r"
 import json, os, socket, sys
 def registerCallbacks(reg):

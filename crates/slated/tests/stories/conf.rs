@@ -83,7 +83,8 @@ fn begun_in(world: &World, plugin: &str, event: u64) -> Result<usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_name_in_two_folders_is_two_plugins_and_a_restart_ends_a_hold() -> Result<()> {
+async fn compat_5_1_one_name_in_two_folders_is_two_plugins_and_a_restart_ends_a_hold() -> Result<()>
+{
     let callback = || {
         Callback::new("f")
             .wants(WANTED)
