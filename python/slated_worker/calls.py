@@ -47,6 +47,8 @@ class Caller(object):
         sys.settrace(None)  # what a debugger without a terminal leaves behind
         report = self._report(error)
         debugger.look_into(error, failure.plugin_part(error))
+        # Its traceback holds this frame, and so all that the callback held until the next collection.
+        error = None
         return us, report
 
     def _report(self, error):

@@ -2,7 +2,7 @@
 
 import traceback
 
-from slated_worker import debugger, surroundings, texts
+from slated_worker import debugger, memory, surroundings, texts
 from slated_worker.watch import PluginTimeout
 
 TRACEBACK_LIMIT = 64 * 1024
@@ -32,10 +32,23 @@ def _is_ours(frame):
 
 def describe(error):
     """Returns {type, message, traceback, locals?} of an exception that left a plugin."""
+    if not isinstance(error, MemoryError):
+        return _describe(error)
+    # Its frames still hold what filled the memory.
+    memory.lift()
+    try:
+        return _describe(error)
+    finally:
+        memory.restore()
+
+
+def _describe(error):
     tb = plugin_part(error)
     message = texts.safe_str(error)
     if type(error).__name__ == "BdbQuit":
         message = "the debugger was left" if debugger.is_allowed() else surroundings.NO_TERMINAL
+    if isinstance(error, MemoryError):
+        message = ": ".join(text for text in (memory.explain(), message) if text)
     try:
         lines = traceback.format_exception(type(error), error, tb)
         trace = "".join(lines)

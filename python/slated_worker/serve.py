@@ -8,7 +8,7 @@ import time
 
 import slated_worker
 from slated_worker import calls, channel as channels, clients, dry, events, imports, loading
-from slated_worker import logs, registrar, surroundings
+from slated_worker import logs, memory, registrar, surroundings
 from slated_worker import watch as watches
 
 PROTOCOL = {"major": 1, "minor": 2}
@@ -71,6 +71,8 @@ def _serve(channel, hello):
         if client is None:
             raise loading.LoadFailed(loading.no_client(missing))
         handler = logs.FrameHandler(channel)
+        if limits.get("memory"):
+            memory.limit(limits["memory"])
         plugin, ready = _load(client, plugin_file, site, config, limits, handler, channel)
     except loading.LoadFailed as failed:
         files, _ = found.look(failed.__context__)
@@ -207,6 +209,8 @@ class _Frames(object):
 
 def _hurry_out(code):
     """Lets exit handlers run and threads end, but not for ever."""
+
+    memory.lift()  # a thread may need more than is left
 
     def end():
         time.sleep(EXIT_GRACE)

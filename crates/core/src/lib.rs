@@ -8,6 +8,7 @@ pub mod leave;
 pub mod letter;
 pub mod life;
 pub mod order;
+pub mod recycle;
 pub mod replay;
 pub mod resume;
 pub mod retry;

@@ -70,6 +70,8 @@ pub enum Input {
     Stop,
     /// A person ends a stop or a quarantine.
     Resume,
+    /// This process is to be replaced by one of the same content, as after an edit.
+    Recycle(Generation),
     /// It was quarantined before slated ended, and nothing has changed since.
     StillQuarantined,
     /// Time went by.
@@ -136,6 +138,8 @@ pub struct Life {
     deaths: VecDeque<Mono>,
     /// Load failures for a network's fault, in a row.
     unlucky: u32,
+    /// The next process has the content of the one that runs.
+    recycles: bool,
     /// Why no process is wanted, if none is.
     rest: Option<State>,
 }
@@ -153,6 +157,7 @@ impl Life {
             start_at: None,
             deaths: VecDeque::new(),
             unlucky: 0,
+            recycles: false,
             rest: None,
         }
     }
@@ -177,6 +182,7 @@ impl Life {
                 network,
             } => self.load_failed(now, generation, network, &mut out),
             Input::Exited { generation } => self.exited(now, generation, &mut out),
+            Input::Recycle(generation) => self.recycle(now, generation, &mut out),
             Input::Tick => {}
         }
         if self.has_room() && self.start_at.is_some_and(|at| at <= now) {
@@ -234,6 +240,7 @@ impl Life {
         self.rest = None;
         self.deaths.clear();
         self.unlucky = 0;
+        self.recycles = false;
         // A process that is still starting has read older content.
         if let Some(next) = &mut self.next {
             discard(next, out);
@@ -241,6 +248,23 @@ impl Life {
         if let Some(current) = &mut self.current
             && (!current.ready || self.reload == Reload::StopFirst)
         {
+            discard(current, out);
+        }
+        self.start_at = Some(now);
+    }
+
+    /// Replaces a process that runs. One that is about to be replaced anyway is left alone, and so is
+    /// old code that a broken edit left running: no other would load. Deaths stay counted.
+    fn recycle(&mut self, now: Mono, generation: Generation, out: &mut Vec<Effect>) {
+        let Some(current) = &mut self.current else {
+            return;
+        };
+        let runs = current.generation == generation && current.ready && !current.leaving;
+        if !runs || self.rest.is_some() || self.next.is_some() || self.start_at.is_some() {
+            return;
+        }
+        self.recycles = true;
+        if self.reload == Reload::StopFirst {
             discard(current, out);
         }
         self.start_at = Some(now);
@@ -286,11 +310,13 @@ impl Life {
             .filter(|p| p.generation == generation && !p.ready)
         {
             p.ready = true;
+            self.recycles = false;
             if !p.leaving {
                 out.push(Effect::Use(generation));
             }
         } else if let Some(p) = self.next.as_mut().filter(|p| p.generation == generation) {
             p.ready = true;
+            self.recycles = false;
             if let Some(current) = &mut self.current
                 && !p.leaving
             {
@@ -326,9 +352,11 @@ impl Life {
             return;
         }
         self.rest = Some(State::Broken);
-        match (replaces, self.broken_edit) {
-            (true, BrokenEdit::Keep) => out.push(Effect::KeptOld),
-            (true, BrokenEdit::Deactivate) => {
+        // Nobody edited what is only recycled, so nothing is deactivated.
+        let keeps = self.broken_edit == BrokenEdit::Keep || std::mem::take(&mut self.recycles);
+        match (replaces, keeps) {
+            (true, true) => out.push(Effect::KeptOld),
+            (true, false) => {
                 if let Some(p) = &mut self.current {
                     discard(p, out);
                 }

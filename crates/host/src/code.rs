@@ -32,6 +32,7 @@ const PACKAGE: &[(&str, &str)] = files![
     "loading.py",
     "logs.py",
     "matching.py",
+    "memory.py",
     "parent.py",
     "parsing.py",
     "registrar.py",

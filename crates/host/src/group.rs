@@ -138,6 +138,13 @@ pub fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// Returns how many bytes of memory a process holds; `None` where `/proc` does not say.
+pub(crate) fn resident(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * u64::try_from(rustix::param::page_size()).ok()?)
+}
+
 fn parse_stat(text: &str) -> Option<Stat> {
     // The name of the program, field 2, may hold spaces and parentheses.
     let (_, rest) = text.rsplit_once(')')?;
@@ -163,6 +170,14 @@ mod tests {
         assert_eq!(parse_stat(text), Some(wanted));
         assert_eq!(parse_stat("12 (x"), None);
         assert!(stat(std::process::id()).is_some());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_holds_some_memory() {
+        let held = resident(std::process::id()).unwrap();
+        assert!((1 << 20..1 << 34).contains(&held), "{held}");
+        assert_eq!(resident(u32::MAX), None);
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub enum Report {
         sha256: String,
         /// What it imported of the studio's own.
         imports: Vec<Import>,
+        /// How many bytes it holds, where it may not use as many as it likes.
+        resident: Option<u64>,
     },
     /// Calls have imported more: all that was imported so far.
     Imports(Vec<Import>),
@@ -64,6 +66,8 @@ pub enum Report {
     Done {
         /// The frame.
         seq: u64,
+        /// How many bytes the process holds, where it may not use as many as it likes.
+        resident: Option<u64>,
     },
     /// A record of the plugin's loggers.
     Log(Log),

@@ -63,6 +63,8 @@ pub struct Spawn {
     pub window: u32,
     /// The longest frame either side accepts, in bytes; [`slated_wire::MAX_FRAME`] as a rule.
     pub max_frame: usize,
+    /// How many bytes the process may use, where the system can see to it.
+    pub memory: Option<u64>,
     /// How long things may take.
     pub limits: CallLimits,
 }
@@ -259,6 +261,7 @@ impl Spawn {
                 max_frame: self.max_frame,
                 window: self.window,
                 orphan_grace_ms: millis(self.limits.orphan),
+                memory: self.memory,
             },
         }
     }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::group::Group;
+use crate::group::{Group, resident};
 use crate::handle::Order;
 use crate::ladder::{Ladder, Rung};
 use crate::pipes::{HEARD, Heard};
@@ -36,6 +36,8 @@ pub(crate) struct Supervisor {
     pid: u32,
     limits: CallLimits,
     window: u32,
+    /// It may not use as much memory as it likes.
+    bounded: bool,
     reports: mpsc::Sender<(WorkerId, Report)>,
     group: Group,
     kept: Kept,
@@ -76,6 +78,7 @@ impl Supervisor {
             pid,
             limits: spawn.limits,
             window: spawn.window,
+            bounded: spawn.memory.is_some(),
             reports,
             group,
             kept,
@@ -318,7 +321,10 @@ impl Supervisor {
                 if let Err(wrong) = self.tracker.done(Instant::now(), done.seq) {
                     return Ok(Err(wrong));
                 }
-                Report::Done { seq: done.seq }
+                Report::Done {
+                    seq: done.seq,
+                    resident: self.resident(),
+                }
             }
             (Phase::Loading { .. } | Phase::Running, FromWorker::Log(log)) => Report::Log(log),
             (Phase::Loading { .. } | Phase::Running, FromWorker::Write(write)) => {
@@ -368,7 +374,14 @@ impl Supervisor {
                 .min(WINDOW),
             sha256: ready.sha256,
             imports: ready.imports,
+            resident: self.resident(),
         })
+    }
+
+    /// Returns how many bytes it holds, where that matters. Read here, and not by the worker in each
+    /// of its answers: that would cost each call several times as much.
+    fn resident(&self) -> Option<u64> {
+        self.bounded.then(|| resident(self.pid)).flatten()
     }
 
     /// Returns when something is due next.

@@ -118,6 +118,9 @@ pub struct Limits {
     pub window: u32,
     /// How long a call in flight may go on after the daemon is gone, in milliseconds.
     pub orphan_grace_ms: u64,
+    /// How many bytes the process may use; absent: as many as there are. Since 1.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
 }
 
 /// An event, and the callbacks that are due.
@@ -194,6 +197,7 @@ impl Default for Limits {
             max_frame: crate::MAX_FRAME,
             window: 16,
             orphan_grace_ms: 2000,
+            memory: None,
         }
     }
 }

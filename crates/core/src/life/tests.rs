@@ -168,6 +168,127 @@ fn a_person_stops_it_and_only_a_person_starts_it_again() {
     assert_eq!(l.step(at(3), Input::Resume), [Effect::Start(2)]);
 }
 
+#[test]
+fn a_recycled_process_goes_when_the_next_is_ready_and_is_no_death() {
+    let mut l = life();
+    l.step(at(0), Input::Load);
+    l.step(at(0), Input::Ready(1));
+    assert_eq!(l.step(at(1), Input::Recycle(1)), [Effect::Start(2)]);
+    assert_eq!(l.state(), State::Running);
+    assert_eq!(l.step(at(1), Input::Recycle(1)), [], "once");
+    assert_eq!(
+        l.step(at(2), Input::Ready(2)),
+        [Effect::Retire(1), Effect::Goodbye(1)]
+    );
+    assert_eq!(
+        l.step(at(3), Input::Exited { generation: 1 }),
+        [Effect::Use(2)]
+    );
+    assert_eq!(l.wake_at(), None);
+
+    let mut l = Life::new(BrokenEdit::Keep, Reload::StopFirst, 1);
+    l.step(at(0), Input::Load);
+    l.step(at(0), Input::Ready(1));
+    assert_eq!(
+        l.step(at(1), Input::Recycle(1)),
+        [Effect::Retire(1), Effect::Goodbye(1)]
+    );
+    assert_eq!(
+        l.step(at(2), Input::Exited { generation: 1 }),
+        [Effect::Start(2)]
+    );
+    assert_eq!(l.step(at(2), Input::Ready(2)), [Effect::Use(2)]);
+}
+
+#[test]
+fn only_a_process_that_runs_and_is_to_go_on_is_recycled() {
+    type Before = &'static [Input];
+    let cases: [(&str, Before, Generation); 7] = [
+        ("not loaded yet", &[Input::Load], 1),
+        ("another one", &[Input::Load, Input::Ready(1)], 2),
+        ("stopped", &[Input::Load, Input::Ready(1), Input::Stop], 1),
+        ("gone", &[Input::Load, Input::Ready(1), Input::Vanished], 1),
+        ("edited", &[Input::Load, Input::Ready(1), Input::Load], 1),
+        (
+            "broken",
+            &[
+                Input::Load,
+                Input::Ready(1),
+                Input::Load,
+                Input::LoadFailed {
+                    generation: 2,
+                    network: false,
+                },
+                Input::Exited { generation: 2 },
+            ],
+            1,
+        ),
+        (
+            "dead",
+            &[
+                Input::Load,
+                Input::Ready(1),
+                Input::Exited { generation: 1 },
+            ],
+            1,
+        ),
+    ];
+    for (name, before, generation) in cases {
+        let mut l = life();
+        for input in before {
+            l.step(at(0), *input);
+        }
+        assert_eq!(l.step(at(0), Input::Recycle(generation)), [], "{name}");
+    }
+}
+
+#[test]
+fn a_recycled_process_that_does_not_load_again_leaves_the_old_one_running() {
+    for rule in [BrokenEdit::Keep, BrokenEdit::Deactivate] {
+        let mut l = Life::new(rule, Reload::NewFirst, 1);
+        l.step(at(0), Input::Load);
+        l.step(at(0), Input::Ready(1));
+        l.step(at(1), Input::Recycle(1));
+        let failed = Input::LoadFailed {
+            generation: 2,
+            network: false,
+        };
+        let effects = l.step(at(1), failed);
+        assert!(effects.contains(&Effect::KeptOld), "{rule:?}");
+        assert!(!effects.contains(&Effect::Goodbye(1)), "{rule:?}");
+        l.step(at(1), Input::Exited { generation: 2 });
+        assert_eq!((l.state(), l.is_broken()), (State::Running, true));
+        // An edit after that is one.
+        l.step(at(2), Input::Load);
+        let failed = Input::LoadFailed {
+            generation: 3,
+            network: false,
+        };
+        let effects = l.step(at(2), failed);
+        let keeps = rule == BrokenEdit::Keep;
+        assert_eq!(effects.contains(&Effect::KeptOld), keeps, "{rule:?}");
+    }
+}
+
+#[test]
+fn recycling_forgives_no_deaths() {
+    let mut l = life();
+    l.step(at(0), Input::Load);
+    let mut generation = 1;
+    for death in 1..=6 {
+        let now = l.wake_at().unwrap_or_else(|| at(0));
+        l.step(now, Input::Tick);
+        l.step(now, Input::Ready(generation));
+        l.step(now, Input::Recycle(generation));
+        l.step(now, Input::Ready(generation + 1));
+        l.step(now, Input::Exited { generation });
+        generation += 1;
+        let effects = l.step(now, Input::Exited { generation });
+        assert_eq!(effects == [Effect::Quarantined], death == 6, "{death}");
+        generation += 1;
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Turn {
     Load,
@@ -177,6 +298,7 @@ enum Turn {
     Ready(usize),
     Fail(usize, bool),
     Exit(usize),
+    Recycle(usize),
     Pass(u64),
 }
 
@@ -190,7 +312,7 @@ proptest! {
         turns in prop::collection::vec(prop_oneof![
             2 => Just(Turn::Load), 1 => Just(Turn::Vanish), 1 => Just(Turn::Stop), 1 => Just(Turn::Resume),
             6 => (0usize..2).prop_map(Turn::Ready), 2 => (0usize..2, any::<bool>()).prop_map(|(i, n)| Turn::Fail(i, n)),
-            4 => (0usize..2).prop_map(Turn::Exit), 3 => (0u64..90).prop_map(Turn::Pass),
+            4 => (0usize..2).prop_map(Turn::Exit), 2 => (0usize..2).prop_map(Turn::Recycle), 3 => (0u64..90).prop_map(Turn::Pass),
         ], 0..120),
         stop_first in any::<bool>(),
     ) {
@@ -221,6 +343,7 @@ proptest! {
                 Turn::Resume => Input::Resume,
                 Turn::Pass(s) => { now = now + Duration::from_secs(s); Input::Tick }
                 Turn::Ready(i) => match alive.get(i) { Some(g) => Input::Ready(*g), None => continue },
+                Turn::Recycle(i) => match alive.get(i) { Some(g) => Input::Recycle(*g), None => continue },
                 Turn::Fail(i, network) => match alive.get(i) {
                     Some(g) => Input::LoadFailed { generation: *g, network },
                     None => continue,

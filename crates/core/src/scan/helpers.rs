@@ -59,12 +59,11 @@ impl Helpers {
         for (path, imported) in files {
             let users = &mut self.files.entry(path.clone()).or_default().users;
             let imported = imported.clone();
-            match users.get_mut(plugin) {
-                Some(user) => user.imported = imported,
-                None => {
-                    let told = None;
-                    users.insert(plugin.clone(), User { imported, told });
-                }
+            if let Some(user) = users.get_mut(plugin) {
+                user.imported = imported;
+            } else {
+                let told = None;
+                users.insert(plugin.clone(), User { imported, told });
             }
         }
         self.files.retain(|path, helper| {

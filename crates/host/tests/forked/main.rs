@@ -27,6 +27,9 @@ mod limits;
 #[path = "../worker/loading.rs"]
 mod loading;
 #[cfg(test)]
+#[path = "../worker/memory.rs"]
+mod memory;
+#[cfg(test)]
 mod parents;
 #[cfg(test)]
 #[path = "../worker/protocol.rs"]

@@ -19,7 +19,7 @@ async fn a_goodbye_is_read_in_order_and_leaves_children_alone() {
     player.handle().goodbye("stop", crate::stage::SOON).unwrap();
     let (exit, reports) = player.exit().await;
     assert_eq!((exit.end, exit.why), (End::Code(0), Why::Goodbye));
-    let done = |r: &_| matches!(r, slated_host::Report::Done { seq } if *seq == last);
+    let done = |r: &_| matches!(r, slated_host::Report::Done { seq, .. } if *seq == last);
     assert!(reports.iter().any(done));
     let child: u32 = note(&noted).await.parse().unwrap();
     assert!(lives(child));

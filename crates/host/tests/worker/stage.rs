@@ -87,6 +87,7 @@ impl Stage {
             },
             window: 16,
             max_frame: slated_host::wire::MAX_FRAME,
+            memory: None,
             limits: CallLimits {
                 hard: None,
                 warn_after: None,
@@ -215,7 +216,7 @@ impl Player {
     }
     /// Waits for the end of a frame.
     pub(crate) async fn done(&mut self, wanted: u64) {
-        self.until(|report| matches!(report, Report::Done { seq } if *seq == wanted))
+        self.until(|report| matches!(report, Report::Done { seq, .. } if *seq == wanted))
             .await;
     }
     /// Says goodbye and expects a clean end.

@@ -4,6 +4,7 @@ use comfy_table::{Cell, Color, ContentArrangement, Table};
 use owo_colors::{OwoColorize as _, Style};
 
 use super::common::{ConfigArgs, ago, ask};
+use crate::clock::wall_ms;
 use crate::error::CommandError;
 use crate::out;
 use crate::view::{self, LineView, PluginState, PluginView, SiteState, StatusView};
@@ -178,6 +179,7 @@ fn detail(plugin: &PluginView) {
     lines.extend(why.cloned());
     lines.extend(plugin.line.as_ref().and_then(LineView::says));
     lines.extend(plugin.traceback.as_deref().map(|t| t.trim_end().to_owned()));
+    lines.extend(plugin.slow.as_ref().map(|slow| slow.says(wall_ms())));
     for retry in &plugin.retries {
         let how = if retry.aside { "aside" } else { "in place" };
         lines.push(format!(
@@ -254,7 +256,7 @@ mod tests {
             "file": null, "pid": null, "python": null, "cursor": 1_234_567, "lag": 1234, "in_flight": 0,
             "retries": [], "callbacks": callbacks, "done": 45_678, "failed": 12,
             "last": {"event": 12_345_678, "callback": "f", "outcome": "done",
-                     "at_ms": crate::clock::wall_ms() - 40_000},
+                     "at_ms": wall_ms() - 40_000},
             "last_error": null,
         });
         let plugins = [serde_json::from_value::<PluginView>(view).unwrap()];

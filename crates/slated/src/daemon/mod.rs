@@ -369,12 +369,7 @@ pub(crate) fn idle_keys(config: &Config) -> Vec<(&str, &Origin)> {
 }
 
 /// Keys that do nothing yet.
-const IDLE: [&str; 6] = [
+const IDLE: [&str; 4] = [
     // slated paces its own attempts.
-    "daemon.*",
-    "defaults.memory_limit",
-    "defaults.recycle_after",
-    "mail.*",
-    "alerts.*",
-    "web.*",
+    "daemon.*", "mail.*", "alerts.*", "web.*",
 ];

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use slated_config::PluginSettings;
 use slated_core::lane::{self, CallbackSpec, HasLane, Lane, Note};
 use slated_core::life::{self, Generation, Life};
+use slated_core::recycle::{self, Recycle};
 use slated_core::scan::Content;
 use slated_core::{Mono, retry};
 use slated_host::Handle;
@@ -17,7 +18,7 @@ use crate::clock::wall_ms;
 use crate::daemon::calls::Calls;
 use crate::daemon::message::Text;
 use crate::tell::Fact;
-use crate::view::{self, ErrorView, LastView, PluginState};
+use crate::view::{self, ErrorView, LastView, PluginState, SlowView};
 
 /// One plugin, from when its file is first seen.
 pub(crate) struct Plugin {
@@ -56,6 +57,14 @@ pub(crate) struct Plugin {
     pub(crate) broken: Option<Broken>,
     pub(crate) last: Option<LastView>,
     pub(crate) last_error: Option<ErrorView>,
+    /// What its process has done, and whether it makes room for a new one.
+    pub(crate) recycle: Recycle,
+    /// The next process replaces one that was not edited.
+    pub(crate) recycles: bool,
+    /// How often one did, since the start.
+    pub(crate) recycled: u64,
+    /// A call that takes long.
+    pub(crate) slow: Option<Slow>,
     /// What it logged in its last calls.
     pub(crate) calls: Calls,
     pub(crate) done: u64,
@@ -80,6 +89,8 @@ pub(crate) struct Worker {
     pub(crate) runtime: String,
     /// The file it was started for.
     pub(crate) text: Text,
+    /// How many bytes it held when it was ready, where that matters.
+    pub(crate) resident: Option<u64>,
     /// What it registered, and how many events it takes ahead, once it is ready.
     pub(crate) loaded: Option<Loaded>,
 }
@@ -100,6 +111,14 @@ impl From<Loaded> for lane::Input {
             window: loaded.window,
         }
     }
+}
+
+/// A call that takes long, as it was last seen.
+pub(crate) struct Slow {
+    pub(crate) generation: Generation,
+    pub(crate) seq: u64,
+    pub(crate) n: u32,
+    pub(crate) view: SlowView,
 }
 
 /// Why a plugin does not load.
@@ -127,6 +146,11 @@ impl Plugin {
             slated_config::Reload::NewFirst => life::Reload::NewFirst,
             slated_config::Reload::StopFirst => life::Reload::StopFirst,
         };
+        let rule = recycle::Rule {
+            calls: settings.recycle_after,
+            memory: settings.memory_limit,
+        };
+        let recycle = Recycle::new(rule, seed);
         Self {
             id,
             file,
@@ -149,6 +173,10 @@ impl Plugin {
             broken: None,
             last: None,
             last_error: None,
+            recycle,
+            recycles: false,
+            recycled: 0,
+            slow: None,
             calls: Calls::default(),
             done: 0,
             failed: 0,
@@ -231,6 +259,13 @@ impl Plugin {
     pub(crate) fn helpers(&self) -> Vec<String> {
         let there = self.imports.iter().filter(|(_, c)| !c.0.is_empty());
         there.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Forgets a slow call that has ended: this one of a process, or whichever it was in.
+    pub(crate) fn no_longer_slow(&mut self, generation: Generation, call: Option<(u64, u32)>) {
+        self.slow.take_if(|slow| {
+            slow.generation == generation && call.is_none_or(|call| call == (slow.seq, slow.n))
+        });
     }
 
     /// Keeps the row of a frame until the frame is through.

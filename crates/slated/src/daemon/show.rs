@@ -25,6 +25,7 @@ impl PluginView {
             cursor: lane.map(|l| l.cursor().0),
             lag: lane.map(|l| l.cursor().until(end)),
             in_flight: lane.map_or(0, |l| l.in_flight() as u64),
+            slow: plugin.slow.as_ref().map(|slow| slow.view.clone()),
             // What a held lane waits for is not tried again by itself.
             retries: lane
                 .map(|l| {

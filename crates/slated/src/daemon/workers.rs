@@ -185,6 +185,7 @@ impl Workers {
             handle: Some(handle),
             runtime: python,
             text: plugin.text.clone(),
+            resident: None,
             loaded: None,
         });
         (id, worker)
@@ -262,6 +263,7 @@ impl Workers {
             },
             window: settings.window,
             max_frame: wire::MAX_FRAME,
+            memory: settings.memory_limit,
             limits,
         };
         let started = slated_host::Worker::start(&spawn, self.reports.clone());

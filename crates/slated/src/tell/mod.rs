@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use slated_core::lane::Leave;
+use slated_core::recycle::Why;
 use slated_model::{CallbackId, Event, EventId, Failure, HoldRow, PluginId};
 use tokio::sync::broadcast;
 
@@ -89,6 +90,8 @@ pub(crate) enum Fact {
     FolderUnreadable { folder: String, error: String },
     /// A plugins folder can be read again.
     FolderReadable { folder: String },
+    /// A process that runs well makes room for a new one.
+    Recycled { plugin: PluginId, why: Why },
     /// A process of a plugin died.
     WorkerDied {
         plugin: PluginId,
@@ -427,6 +430,7 @@ impl Fact {
             | Self::PluginRewound { plugin, .. }
             | Self::PluginFile { plugin, .. }
             | Self::HelperChanged { plugin, .. }
+            | Self::Recycled { plugin, .. }
             | Self::PluginMoved { to: plugin, .. }
             | Self::FileUnreadable { plugin, .. }
             | Self::WorkerDied { plugin, .. }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use slated_core::lane::Leave;
+use slated_core::recycle::Why;
 use slated_model::PluginId;
 
 use super::Fact;
@@ -128,6 +129,18 @@ impl fmt::Display for Fact {
             Self::HelperChanged { plugin, path } => {
                 write!(f, "{plugin}: {path}, which it imports, changed.")
             }
+            Self::Recycled { plugin, why } => match why {
+                Why::Calls(calls) => write!(
+                    f,
+                    "{plugin}: its process has run {calls} calls and is replaced (`recycle_after`)."
+                ),
+                Why::Memory { resident, limit } => write!(
+                    f,
+                    "{plugin}: its process holds {} MiB, close to its `memory_limit` of {} MiB, and is replaced.",
+                    resident >> 20,
+                    limit >> 20
+                ),
+            },
             Self::PluginMoved { from, to } => {
                 write!(
                     f,

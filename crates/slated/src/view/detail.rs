@@ -29,6 +29,16 @@ pub(crate) struct PluginDetail {
     /// The files it imported from the plugins folders and import paths: an edit of one reloads it.
     #[serde(default)]
     pub(crate) helpers: Vec<String>,
+    /// Calls that its process has run; absent where none is in use.
+    #[serde(default)]
+    pub(crate) calls: Option<u64>,
+    /// Bytes that its process held after the last of them; absent without a `memory_limit`.
+    #[serde(default)]
+    pub(crate) resident: Option<u64>,
+    /// How often a process made room for a new one (`recycle_after`, `memory_limit`) since the
+    /// daemon's start.
+    #[serde(default)]
+    pub(crate) recycled: u64,
     /// Rows of the log that a person let it skip.
     pub(crate) skipped: Vec<SkippedView>,
     /// Events ahead of it that a person wants it not to get.
@@ -135,6 +145,9 @@ impl PluginDetail {
             emails: None,
             warnings: Vec::new(),
             helpers: Vec::new(),
+            calls: None,
+            resident: None,
+            recycled: 0,
             skipped: skipped
                 .map(|(after, through)| SkippedView {
                     after: after.0,

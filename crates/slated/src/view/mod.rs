@@ -200,6 +200,9 @@ pub(crate) struct PluginView {
     /// Events behind the end of the log.
     pub(crate) lag: Option<u64>,
     pub(crate) in_flight: u64,
+    /// A call that takes longer than `warn_after`, while it does.
+    #[serde(default)]
+    pub(crate) slow: Option<SlowView>,
     /// Units that failed and will be tried again.
     pub(crate) retries: Vec<RetryView>,
     /// What it registered; absent as long as no process of it has loaded, which also holds without
@@ -248,6 +251,31 @@ pub(crate) struct CallbackView {
     #[serde(rename = "match")]
     pub(crate) matcher: Matcher,
     pub(crate) stop_on_error: bool,
+}
+
+/// A call that takes long.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SlowView {
+    pub(crate) event: EventId,
+    pub(crate) callback: String,
+    /// When it began.
+    pub(crate) since_ms: i64,
+    /// Where each thread of the plugin stood when it became slow, as Python prints it; empty if that
+    /// could not be seen.
+    pub(crate) stack: String,
+}
+
+impl SlowView {
+    /// Says for how long it runs, and below that where it stood.
+    pub(crate) fn says(&self, now_ms: i64) -> String {
+        let (event, callback) = (self.event, &self.callback);
+        let seconds = (now_ms - self.since_ms).max(0) / 1000;
+        let text = format!("event {event} in {callback} has been running for {seconds} s");
+        match self.stack.trim_end() {
+            "" => text,
+            stack => format!("{text}; it stood at\n{stack}"),
+        }
+    }
 }
 
 /// A unit of work that failed and will be tried again.

@@ -53,6 +53,7 @@ impl PluginView {
             cursor: Some(lane.cursor.0),
             lag: Some(lane.cursor.until(end)),
             in_flight: 0,
+            slow: None,
             retries: own.map(RetryView::of).collect(),
             line: None,
             callbacks: None,

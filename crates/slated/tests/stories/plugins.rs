@@ -260,3 +260,66 @@ async fn row_15_a_renamed_plugin_goes_on_with_everything() -> Result<()> {
     assert_eq!(verdict.repeats.retried, 1, "{verdict}");
     Ok(())
 }
+
+/// A process makes room for a new one after so many calls, and when it has grown close to its limit: no
+/// death, nothing twice, in order; one whose memory is full fails a call, and lives on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_makes_room_for_a_new_one_before_it_is_too_old_or_too_large() -> Result<()> {
+    let grows = format!(
+        "import time\nkept = []\n\
+         def f(sg, logger, event, args):\n    \
+             kept.append(bytearray(8 << 20))\n    time.sleep(0.1)\n    \
+             logger.info('%s makes %d', event['id'], len(kept))\n\
+         def full(sg, logger, event, args):\n    bytearray(1 << 30)\n\
+         def registerCallbacks(reg):\n    \
+             reg.registerCallback('s', 'k', f, {{'{WANTED}': None}})\n    \
+             reg.registerCallback('s', 'k', full, {{'{WANTED}': None}}, None, False)\n"
+    );
+    let mut world = world()
+        .plugin(Plugin::journal("ages").callback(callback()))
+        .plugin(Plugin::journal("alone").callback(callback()))
+        .plugin(Plugin::source("grows", &grows))
+        .setting("plugin.ages", "recycle_after", "5")
+        .setting("plugin.alone", "recycle_after", "5")
+        .setting("plugin.alone", "reload", "\"stop-first\"")
+        .setting("plugin.grows", "memory_limit", "\"320MiB\"")
+        .start()
+        .await?;
+    let ready = |s: &Value| {
+        ["ages", "alone", "grows"]
+            .iter()
+            .all(|n| is(s, n, "running"))
+    };
+    shows(&world, "ready", ready).await?;
+    let events: Vec<_> = (0..70).map(|_| happen(world.site())).collect();
+    for name in ["ages", "alone"] {
+        begins(&mut world, name, events[69], 1).await?;
+        let words = format!("{name}: its process has run ");
+        says(&mut world, &words, 2).await?;
+        assert!(crate::loads(&world, name)?.len() >= 3);
+    }
+    says(&mut world, &format!("{} makes ", events[69]), 1).await?;
+    world.caught_up(LIMIT).await?;
+    // Some thirty events fill it, and none was lost. The next process is there before it is full.
+    assert!(lines(&world, "close to its `memory_limit` of 320 MiB") >= 2);
+    for event in &events {
+        assert_eq!(lines(&world, &format!("{event} makes ")), 1, "{event}");
+    }
+    let words = "MemoryError: the process reached its memory_limit of 320 MiB";
+    assert_eq!(lines(&world, words), 70, "{}", world.log());
+    for words in ["died", "its file"] {
+        assert_eq!(lines(&world, words), 0, "{words}: {}", world.log());
+    }
+    let shown = crate::json_of(&world, "plugin", &["show", "grows"]).await?;
+    assert!(
+        shown["recycled"].as_u64().is_some_and(|n| n >= 2),
+        "{shown}"
+    );
+    assert!(shown["resident"].as_u64().is_some_and(|n| n > 10 << 20));
+    let text = world.ask("plugin", &["show", "ages"]).await?;
+    assert!(text.contains(" before it made room"), "{text}");
+    let verdict = world.verdict().await?;
+    verdict.kept(210)?;
+    assert_eq!(verdict.bodies, verdict.units, "nothing twice: {verdict}");
+    Ok(())
+}

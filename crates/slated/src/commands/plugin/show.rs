@@ -5,6 +5,7 @@ use slated_config::Config;
 use slated_host::wire::Emails;
 use slated_model::{AttributeRule, Matcher};
 
+use crate::clock::wall_ms;
 use crate::commands::common::{ago, ask};
 use crate::commands::status::{coloured, plugin_colour};
 use crate::error::CommandError;
@@ -34,6 +35,10 @@ pub(super) fn print(detail: &PluginDetail) {
         ("locals", hold.and_then(|h| h.locals.clone())),
         ("file", plugin.file.clone()),
         ("process", process(detail)),
+        (
+            "slow",
+            plugin.slow.as_ref().map(|slow| slow.says(wall_ms())),
+        ),
         ("log", place(detail)),
         ("mail", detail.emails.as_ref().map(mail)),
     ] {
@@ -131,7 +136,12 @@ fn part(name: &str, rows: impl Iterator<Item = Vec<String>>) {
 fn process(detail: &PluginDetail) -> Option<String> {
     let pid = detail.plugin.pid?;
     let python = detail.plugin.python.as_deref().unwrap_or_default();
-    Some(format!("{pid}, {python}"))
+    let calls = detail.calls.map(|calls| format!("; {calls} calls"));
+    let size = detail.resident.map(|held| format!(", {} MiB", held >> 20));
+    let recycled = Some(detail.recycled).filter(|times| *times > 0);
+    let recycled = recycled.map(|times| format!("; {times} before it made room"));
+    let more = [calls, size, recycled].into_iter().flatten();
+    Some(format!("{pid}, {python}{}", more.collect::<String>()))
 }
 
 fn place(detail: &PluginDetail) -> Option<String> {

@@ -166,7 +166,7 @@ impl Player {
                     };
                     self.answered(event, fate, teller);
                 }
-                Report::Done { seq: done } if done == seq => return Ok(()),
+                Report::Done { seq: done, .. } if done == seq => return Ok(()),
                 Report::Exited(exit) => {
                     self.lost = true;
                     let failure = Box::new(exit.failure());

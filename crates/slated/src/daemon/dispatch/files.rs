@@ -116,6 +116,7 @@ impl Dispatcher {
         let now = self.clock.now();
         let plugin = &mut self.plugins[place];
         plugin.text = text;
+        plugin.recycles = false;
         if std::mem::replace(&mut plugin.helper, false) {
             plugin.seen_at = now;
         }

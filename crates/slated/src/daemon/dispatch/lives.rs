@@ -159,6 +159,8 @@ impl Dispatcher {
         {
             let (reason, grace) = if self.stopping.is_some() {
                 ("stop", CLEAN_STOP)
+            } else if plugin.recycles {
+                ("recycle", REPLACED)
             } else {
                 ("reload", REPLACED)
             };
@@ -178,6 +180,8 @@ impl Dispatcher {
         let Some(worker) = plugin.workers.get(&generation) else {
             return;
         };
+        plugin.recycle.begin(generation, worker.resident);
+        plugin.recycles = false;
         let (text, loaded) = (worker.text.clone(), worker.loaded.clone());
         let resume = std::mem::take(&mut plugin.resume_on_use);
         self.amend(place, |row| {

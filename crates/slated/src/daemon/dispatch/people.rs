@@ -164,10 +164,13 @@ impl Dispatcher {
         let attempts = lane.into_iter().flat_map(lane::Lane::attempts);
         let row = lane.map(lane::Lane::record_row);
         let mut detail = PluginDetail::new(view, row, attempts, config);
+        detail.recycled = plugin.recycled;
         if let Some(loaded) = plugin.shown_worker().and_then(|w| w.loaded.as_ref()) {
             detail.emails = Some(loaded.emails.clone());
             detail.warnings.clone_from(&loaded.warnings);
             detail.helpers = plugin.helpers();
+            detail.calls = Some(plugin.recycle.calls());
+            detail.resident = plugin.recycle.resident();
         }
         detail
     }

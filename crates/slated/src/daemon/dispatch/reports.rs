@@ -10,10 +10,12 @@ use slated_model::Change;
 use slated_store::kill_point;
 
 use super::Dispatcher;
+use crate::clock::wall_ms;
 use crate::daemon::journal::Place;
-use crate::daemon::plugin::Loaded;
+use crate::daemon::plugin::{Loaded, Slow};
 use crate::daemon::workers;
 use crate::tell::{Call, Fact, Source, Timing, level_name};
+use crate::view::SlowView;
 
 /// What a file lacks that was a plugin's, and what to do.
 const NO_LONGER: &str = "the file has no function registerCallbacks any more. It was a plugin, so it is not taken for a helper module: put the function back, or move the file out of the plugins folders";
@@ -44,9 +46,13 @@ impl Dispatcher {
                 warnings,
                 window,
                 imports,
+                resident,
                 ..
             } => {
                 self.imported(place, generation, imports, true);
+                if let Some(w) = self.plugins[place].workers.get_mut(&generation) {
+                    w.resident = resident;
+                }
                 let loaded = loaded(&callbacks, window, emails, warnings);
                 self.ready(place, generation, loaded);
             }
@@ -63,6 +69,9 @@ impl Dispatcher {
                 error,
                 stop,
             } => {
+                let plugin = &mut self.plugins[place];
+                plugin.no_longer_slow(generation, Some((seq, n)));
+                plugin.recycle.called(generation);
                 if used {
                     self.time(place, seq, n, us, error.is_some());
                     let reply = match error {
@@ -81,7 +90,8 @@ impl Dispatcher {
                 }
             }
             // No lane runs dry.
-            Report::Done { .. } | Report::Write(_) => {}
+            Report::Write(_) => {}
+            Report::Done { resident, .. } => self.rests(place, generation, resident),
             Report::Log(log) => {
                 let call = log.seq.and_then(|seq| self.call(place, generation, seq));
                 let plugin = &mut self.plugins[place];
@@ -116,7 +126,7 @@ impl Dispatcher {
                 n,
                 after,
                 stack,
-            } => self.slow(place, seq, n, after, stack),
+            } => self.slow(place, generation, (seq, n), after, stack),
             Report::Exited(exit) => self.exited(place, generation, worker, &exit),
         }
     }
@@ -243,17 +253,59 @@ impl Dispatcher {
         self.forget_imports(place);
     }
 
-    pub(super) fn slow(&self, place: Place, seq: u64, n: u32, after: Duration, stack: String) {
-        let plugin = &self.plugins[place];
+    fn slow(
+        &mut self,
+        place: Place,
+        generation: Generation,
+        (seq, n): (u64, u32),
+        after: Duration,
+        stack: String,
+    ) {
+        let plugin = &mut self.plugins[place];
         let Some(lane) = &plugin.lane else { return };
         let callback = lane.callbacks().into_iter().flatten().find(|c| c.n == n);
+        let callback = callback.map_or_else(|| n.to_string(), |c| c.id.to_string());
+        let event = lane.event_of(seq).unwrap_or_default();
+        let begun_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+        plugin.slow = Some(Slow {
+            generation,
+            seq,
+            n,
+            view: SlowView {
+                event,
+                callback: callback.clone(),
+                since_ms: wall_ms() - begun_ms,
+                stack: stack.clone(),
+            },
+        });
         self.teller.tell(Fact::CallbackSlow {
             plugin: plugin.id.clone(),
-            callback: callback.map_or_else(|| n.to_string(), |c| c.id.to_string()),
-            event: lane.event_of(seq).unwrap_or_default(),
+            callback,
+            event,
             after,
             stack,
         });
+    }
+
+    /// A process is between two events, and may be replaced.
+    fn rests(&mut self, place: Place, generation: Generation, resident: Option<u64>) {
+        let plugin = &mut self.plugins[place];
+        let Some(why) = plugin.recycle.rests(generation, resident) else {
+            return;
+        };
+        // Where another replacement is under way, that does.
+        if !plugin.life.is_settled(self.clock.now()) {
+            return;
+        }
+        plugin.recycles = true;
+        self.live(place, life::Input::Recycle(generation));
+        let plugin = &mut self.plugins[place];
+        plugin.recycles = !plugin.life.is_settled(self.clock.now());
+        if plugin.recycles {
+            plugin.recycled += 1;
+            let plugin = plugin.id.clone();
+            self.teller.tell(Fact::Recycled { plugin, why });
+        }
     }
 
     pub(super) fn exited(
@@ -269,6 +321,7 @@ impl Dispatcher {
         }
         let plugin = &mut self.plugins[place];
         plugin.workers.remove(&generation);
+        plugin.no_longer_slow(generation, None);
         plugin.tried = true;
         let ours = exit.expected || plugin.life.is_leaving(generation);
         if ours && self.stopping.is_none() {
