@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use slated_testkit::python;
 
-use crate::SLATED;
+use crate::{LIMIT, SLATED, begins, happen, json_of, loads, world};
 
 /// A folder with a configuration, whose site is never asked, and these plugins.
 fn place(plugins: &[(&str, &str)]) -> Result<tempfile::TempDir> {
@@ -176,5 +176,28 @@ fn nothing_of_a_plugin_runs_where_it_is_only_parsed() -> Result<()> {
         "{error}"
     );
     assert_eq!(file(&parsed, "asks")["callbacks"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_must_not_run_twice_is_not_loaded_beside_a_daemon() -> Result<()> {
+    let mut world = world()
+        .setting("defaults", "reload", "\"stop-first\"")
+        .start()
+        .await?;
+    let event = happen(world.site());
+    begins(&mut world, "quick", event, 1).await?;
+    world.caught_up(LIMIT).await?;
+    let beside = json_of(&world, "check", &[]).await?;
+    assert_eq!(beside["state"]["in_use"], true, "{beside}");
+    assert_eq!(file(&beside, "quick")["state"], "parses", "{beside}");
+    let warnings = file(&beside, "quick")["warnings"].to_string();
+    assert!(warnings.contains("stop-first"), "{warnings}");
+    assert_eq!(loads(&world, "quick")?.len(), 1);
+    // Nobody is disturbed once the daemon has ended.
+    assert!(world.terminate().await?.success());
+    let alone = json_of(&world, "check", &[]).await?;
+    assert_eq!(file(&alone, "quick")["state"], "loads", "{alone}");
+    assert_eq!(loads(&world, "quick")?.len(), 2);
     Ok(())
 }

@@ -31,19 +31,25 @@ pub(super) struct EventArgs {
     )]
     kind: Option<String>,
     /// The attribute that changed, such as sg_status_list
-    #[arg(long, value_name = "NAME", requires = "kind")]
+    #[arg(long, value_name = "NAME", requires = "kind", conflicts_with = "event")]
     attribute: Option<String>,
     /// What it is about, such as Task:123; without it, number 1 of what --type names
-    #[arg(long, value_name = "TYPE:ID", requires = "kind")]
+    #[arg(
+        long,
+        value_name = "TYPE:ID",
+        requires = "kind",
+        conflicts_with = "event"
+    )]
     entity: Option<Link>,
     /// The id of its project
-    #[arg(long, value_name = "ID", requires = "kind")]
+    #[arg(long, value_name = "ID", requires = "kind", conflicts_with = "event")]
     project: Option<u64>,
     /// The value before, as JSON or as plain text
     #[arg(
         long,
         value_name = "VALUE",
         requires = "attribute",
+        conflicts_with = "event",
         allow_hyphen_values = true
     )]
     old: Option<String>,
@@ -52,11 +58,12 @@ pub(super) struct EventArgs {
         long,
         value_name = "VALUE",
         requires = "attribute",
+        conflicts_with = "event",
         allow_hyphen_values = true
     )]
     new: Option<String>,
     /// Who did it: the id of a person, or ApiUser:7
-    #[arg(long, value_name = "[TYPE:]ID", requires = "kind", value_parser = user)]
+    #[arg(long, value_name = "[TYPE:]ID", requires = "kind", conflicts_with = "event", value_parser = user)]
     user: Option<Link>,
 }
 
