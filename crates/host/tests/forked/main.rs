@@ -30,6 +30,9 @@ mod loading;
 #[path = "../worker/memory.rs"]
 mod memory;
 #[cfg(test)]
+#[path = "../worker/mischief.rs"]
+mod mischief;
+#[cfg(test)]
 mod parents;
 #[cfg(test)]
 #[path = "../worker/protocol.rs"]

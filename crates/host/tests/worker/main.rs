@@ -25,6 +25,8 @@ mod loading;
 #[cfg(all(test, target_os = "linux"))]
 mod memory;
 #[cfg(test)]
+mod mischief;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod speed;

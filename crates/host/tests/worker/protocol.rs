@@ -60,7 +60,7 @@ async fn another_major_version_is_refused() {
     let (exit, _) = impostor(&format!("echo '{hello}'; sleep 60")).await;
     assert_eq!(
         wrong(&exit),
-        "the worker speaks protocol 2.0, slated speaks 1.1"
+        "the worker speaks protocol 2.0, slated speaks 1.2"
     );
 }
 

@@ -323,3 +323,46 @@ async fn a_process_makes_room_for_a_new_one_before_it_is_too_old_or_too_large() 
     assert_eq!(verdict.bodies, verdict.units, "nothing twice: {verdict}");
     Ok(())
 }
+
+/// Whoever looks while a callback hangs sees where it stands; once it has ended, nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_call_is_in_the_log_and_in_status_with_its_stack() -> Result<()> {
+    let gate = tempfile::tempdir()?;
+    let open = gate.path().join("open");
+    let text = format!(
+        "import os, time\n\
+         def f(sg, logger, event, args):\n    \
+             while not os.path.exists({:?}):\n        time.sleep(0.01)\n\
+         def registerCallbacks(reg):\n    reg.registerCallback('s', 'k', f, {{'{WANTED}': None}})\n",
+        open.display().to_string()
+    );
+    let mut world = world()
+        .plugin(Plugin::source("hangs", &text))
+        .setting("plugin.hangs", "warn_after", "\"1s\"")
+        .start()
+        .await?;
+    shows(&world, "ready", |s| is(s, "hangs", "running")).await?;
+    let event = happen(world.site());
+    let stands = |s: &Value| plugin(s, "hangs")["slow"]["event"] == event;
+    let status = shows(&world, "the slow call", stands).await?;
+    let slow = &plugin(&status, "hangs")["slow"];
+    assert_eq!(slow["callback"], "f");
+    let stack = slow["stack"].as_str().unwrap_or_default();
+    assert!(
+        stack.contains("hangs.py") && stack.contains("in f"),
+        "{slow}"
+    );
+    for (command, arguments) in [("status", &[][..]), ("plugin", &["show", "hangs"])] {
+        let text = world.ask(command, arguments).await?;
+        let words = format!("event {event} in f has been running for ");
+        assert!(text.contains(&words) && text.contains("hangs.py"), "{text}");
+    }
+    assert_eq!(lines(&world, "hangs.f: event"), 1);
+    // It harms nobody meanwhile.
+    begins(&mut world, "quick", event, 1).await?;
+    std::fs::write(&open, "")?;
+    let over = |s: &Value| plugin(s, "hangs")["slow"].is_null();
+    shows(&world, "it has ended", over).await?;
+    world.caught_up(LIMIT).await?;
+    Ok(())
+}
