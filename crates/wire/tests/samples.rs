@@ -41,6 +41,41 @@ mod tests {
         types
     }
 
+    /// Collects the names of the fields of a message, but for those inside an event or a filter,
+    /// which are not the protocol's.
+    fn fields(value: &serde_json::Value, into: &mut BTreeSet<String>) {
+        let inner = value.as_object().into_iter().flatten();
+        for (name, value) in inner {
+            into.insert(name.clone());
+            if !["event", "match"].contains(&name.as_str()) {
+                fields(value, into);
+            }
+        }
+        for value in value.as_array().into_iter().flatten() {
+            fields(value, into);
+        }
+    }
+
+    #[test]
+    fn every_message_and_field_is_documented() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/protocol.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let mut wanted = BTreeSet::new();
+        for (_, text) in [samples("down"), samples("up")].concat() {
+            let message: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let kind = message["type"].as_str().unwrap();
+            assert!(
+                document.contains(&format!(r#"{{"type":"{kind}""#)),
+                "{kind}"
+            );
+            fields(&message, &mut wanted);
+        }
+        assert!(wanted.len() > 50, "{wanted:?}");
+        for name in wanted {
+            assert!(document.contains(&format!(r#""{name}":"#)), "{name}");
+        }
+    }
+
     #[test]
     fn every_message_of_every_version_is_read_and_written() {
         let down = read_and_write::<ToWorker>("down");
