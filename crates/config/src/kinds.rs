@@ -128,6 +128,17 @@ pub(crate) fn size_or_off(located: &Located, _: &Path) -> Read<Option<u64>> {
     }
 }
 
+/// The least memory that a worker runs in.
+const LEAST_MEMORY: u64 = 64_000_000;
+
+/// A limit of memory, where the empty string means none.
+pub(crate) fn memory_or_off(located: &Located, path: &Path) -> Read<Option<u64>> {
+    match size_or_off(located, path)? {
+        Some(size) if size < LEAST_MEMORY => Err(Wrong::takes("64 MB at least, or \"\"", located)),
+        limit => Ok(limit),
+    }
+}
+
 /// A file mode in octal, where the empty string means unset.
 pub(crate) fn mode_or_unset(located: &Located, _: &Path) -> Read<Option<u32>> {
     match as_text(located) {

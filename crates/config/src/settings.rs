@@ -202,7 +202,7 @@ impl PluginSettings {
             &mut self.hard_timeout,
             kinds::duration_or_off(LIMIT),
         );
-        section.take("memory_limit", &mut self.memory_limit, kinds::size_or_off);
+        section.take("memory_limit", &mut self.memory_limit, kinds::memory_or_off);
         section.take(
             "recycle_after",
             &mut self.recycle_after,

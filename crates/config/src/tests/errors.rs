@@ -73,6 +73,10 @@ fn a_wrong_value_comes_with_what_is_accepted() {
         ],
     );
     check(
+        "[defaults]\nmemory_limit = '512kB'",
+        &["slated.toml:4: `defaults.memory_limit` takes 64 MB at least, or \"\", not \"512kB\""],
+    );
+    check(
         "[defaults]\numask = 18",
         &[
             "slated.toml:4: `defaults.umask` takes an octal mode as a string, such as \"022\", not 18",

@@ -13,6 +13,7 @@ mod host;
 mod identity;
 mod import;
 mod logs;
+mod mischief;
 mod order;
 mod plugins;
 mod refusals;
