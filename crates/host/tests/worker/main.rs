@@ -22,7 +22,8 @@ mod life;
 mod limits;
 #[cfg(test)]
 mod loading;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod memory;
 #[cfg(test)]
 mod mischief;
