@@ -125,7 +125,7 @@ async fn a_place_is_kept_though_the_daemon_is_killed_before_the_first_load_is_th
     // Nobody knows yet whether it is a plugin.
     let listed = world.ask("plugin", &["list", "--json"]).await?;
     assert!(
-        listed.contains("plugins/quick") && !listed.contains("slow"),
+        listed.contains("plugins/quick") && !listed.contains("plugins/slow"),
         "{listed}"
     );
     assert_eq!(lines(&world, "plugins/slow: new"), 0, "{}", world.log());
