@@ -11,6 +11,8 @@ mod tell;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
 
 use slated_config::{Config, PluginSettings, Reload, System};
 use slated_core::replay::{Span, Wanted};
@@ -26,7 +28,7 @@ use crate::signals::Signals;
 use crate::view::{PluginDetail, PluginState, refusal};
 use crate::web::client::{self, Answer, segment};
 use gather::Gathered;
-use play::{Hears as _, Player};
+use play::{Ended, Hears as _, Player};
 use tell::Teller;
 
 /// Run past events through one plugin once more, beside whatever runs
@@ -169,9 +171,40 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
         refuse_beside(&config, &plugin, &settings).await?;
         apart.start(false, |report| teller.aside(report)).await?;
     }
-    let mut player = Player::new(apart, !args.live, args.stop_on_error, callbacks, stop);
-    let ended = player.play(gathered.events, &mut teller).await;
+    let mut player = Player::new(
+        apart,
+        !args.live,
+        args.stop_on_error,
+        callbacks,
+        stop.clone(),
+    );
+    let beside = async {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let Err(trouble) = refuse_beside(&config, &plugin, &settings).await {
+                return trouble;
+            }
+        }
+    };
+    let played = {
+        let mut play = pin!(player.play(gathered.events, &mut teller));
+        tokio::select! {
+            ended = &mut play => Ok(ended),
+            // Somebody lets the live one go on: this one ends behind the event in hand.
+            trouble = beside => {
+                stop.cancel();
+                Err((play.await, trouble))
+            }
+        }
+    };
     player.end(&mut teller).await;
+    let ended = match played {
+        Err((ended, trouble)) if ended.go_on.is_some() => Ended {
+            trouble: Some(trouble),
+            ..ended
+        },
+        Ok(ended) | Err((ended, _)) => ended,
+    };
     teller.end(ended, span)
 }
 
@@ -213,6 +246,9 @@ pub(super) fn choose(
     }
     Ok(())
 }
+
+/// From one look at the live process of a plugin that must not run twice to the next.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Refuses a second process of a plugin that can have but one.
 pub(super) async fn refuse_beside(

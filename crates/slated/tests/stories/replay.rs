@@ -7,7 +7,7 @@ use slated_store::{Sqlite, Store as _};
 use slated_testkit::plugins::Plugin;
 use slated_testkit::{Builder, World};
 
-use crate::{LIMIT, Value, WANTED, happen, is, json, shows, world};
+use crate::{LIMIT, Value, WANTED, answers, happen, is, json, shows, world};
 
 /// A plugin that makes a Note for each event that is wanted, and does more for some of them: what
 /// stands in `on.json` beside it says for which.
@@ -34,6 +34,12 @@ def registerCallbacks(reg):
             if event["id"] >= (on("away") or 1 << 60):
                 sg.config.max_rpc_attempts = 1
                 sg.find_one("Shot", [])
+            if event["id"] == on("wait"):
+                folder = os.path.dirname(__file__)
+                open(os.path.join(folder, "waits"), "w").close()
+                while not os.path.exists(os.path.join(folder, "go")):
+                    time.sleep(0.05)
+                time.sleep(2.5)  # more than from one look of the replay to the next
             if event["id"] == on("interrupt"):
                 os.kill(os.getppid(), signal.SIGINT)
             if event["id"] >= (on("interrupt") or 1 << 60):
@@ -365,7 +371,7 @@ async fn a_plugin_that_can_run_but_once_is_replayed_while_it_is_stopped() -> Res
         .start()
         .await?;
     tell(&world, &json!({}))?;
-    let span = settled(&mut world, 1).await?;
+    let span = settled(&mut world, 2).await?;
     let (code, lines, said) = over(&world, span, &[]).await?;
     assert_eq!((code, lines.len()), (2, 0), "{said}");
     for words in [
@@ -377,7 +383,25 @@ async fn a_plugin_that_can_run_but_once_is_replayed_while_it_is_stopped() -> Res
     }
     world.ask("plugin", &["stop", "writer"]).await?;
     let (code, lines, said) = over(&world, span, &[]).await?;
-    assert_eq!((code, calls(&lines)), (0, vec![(span.0, "done")]), "{said}");
+    let both = vec![(span.0, "done"), (span.1, "done")];
+    assert_eq!((code, calls(&lines)), (0, both), "{said}");
+
+    // Somebody lets the live one go on meanwhile.
+    tell(&world, &json!({"wait": span.0}))?;
+    let played = over(&world, span, &[]);
+    let plugins = world.folder().join("plugins");
+    let resumed = async {
+        let waits = async || Ok(json!(plugins.join("waits").exists()));
+        answers(&world, waits, |waits| *waits == json!(true)).await?;
+        world.ask("plugin", &["resume", "writer"]).await?;
+        anyhow::Ok(std::fs::write(plugins.join("go"), "")?)
+    };
+    let (played, resumed) = tokio::join!(played, resumed);
+    resumed?;
+    let (code, lines, said) = played?;
+    assert_eq!((code, calls(&lines)), (2, vec![(span.0, "done")]), "{said}");
+    assert!(said.contains("plugins/writer is running"), "{said}");
+    assert!(said.contains(&format!("--from {}", span.1)), "{said}");
     Ok(())
 }
 
