@@ -1,15 +1,15 @@
 //! What a replay says: a line for each call and a summary to stdout, everything else to stderr.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use owo_colors::OwoColorize as _;
 use serde::Serialize;
 use slated_core::replay::{DEATHS, SITE_FAILURES, Span, Why};
 use slated_host::{Report, wire};
 use slated_model::{EventId, PluginId};
 
+use super::bar;
 use super::call::{self, Call, CallView, WriteView, count};
 use super::gather::Gathered;
 use super::play::{Ended, Hears};
@@ -144,8 +144,7 @@ impl Teller {
         }
         self.clock = Clock::start();
         let len = u64::try_from(gathered.events.len()).unwrap_or(u64::MAX);
-        self.bar =
-            ProgressBar::new(len).with_style(style("{bar:30} {pos}/{len} events  {eta} left"));
+        self.bar = bar::of(len);
     }
 
     /// Keeps a write that was refused until its call has ended.
@@ -293,15 +292,4 @@ impl Summary {
 /// Prints a line of JSON. What is printed here has nothing that JSON lacks.
 fn print(line: &Line<'_>) {
     out::json(line).unwrap_or_else(|error| out::error(&error));
-}
-
-/// Shows that events are read; nothing where stderr is no terminal.
-pub(super) fn spinner() -> ProgressBar {
-    let bar = ProgressBar::no_length().with_style(style("{spinner} {pos} events read"));
-    bar.enable_steady_tick(Duration::from_millis(120));
-    bar
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
