@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::group::{Group, Reach, offer_to_oom_killer, stat};
 use crate::handle::{Handle, Order};
 use crate::launch::Launched;
-use crate::process::{Ending, Process, new_pipes, new_socket};
+use crate::process::{Ending, OurEnds, Process, new_pipes, new_socket};
 use crate::stderr::{Kept, listen};
 use crate::supervisor::{ORDERS, Supervisor};
 use crate::{Exit, Interpreter, Launch, Report, WorkerCode, pipes};
@@ -287,27 +287,22 @@ impl Spawn {
         let (pipes, theirs) = new_pipes()?;
         let mut command = python(&self.interpreter.path, self.code.folder(), &self.env);
         command
-            .env("SLATED_WORKER_ID", self.worker.0.to_string())
             .stdin(theirs.input)
             .stdout(theirs.output)
             .stderr(theirs.errors);
-        if let Some(cwd) = &self.cwd {
-            command.current_dir(cwd);
-        }
-        let child = command.spawn()?;
-        Ok(Process {
-            pid: child.id().unwrap_or_default(),
-            pipes,
-            ending: Ending::Ours(child),
-        })
+        self.begin(command, pipes)
     }
 
     fn run_at_terminal(&self) -> io::Result<Process> {
         let (pipes, theirs) = new_socket()?;
         let mut command = plain(&self.interpreter.path, self.code.folder(), &self.env);
-        command
-            .env("SLATED_WORKER_ID", self.worker.0.to_string())
-            .env("SLATED_FD", theirs.as_raw_fd().to_string());
+        command.env("SLATED_FD", theirs.as_raw_fd().to_string());
+        self.begin(command, pipes)
+    }
+
+    /// Starts what is spoken to over `pipes`. What the command inherits must stand until then.
+    fn begin(&self, mut command: Command, pipes: OurEnds) -> io::Result<Process> {
+        command.env("SLATED_WORKER_ID", self.worker.0.to_string());
         if let Some(cwd) = &self.cwd {
             command.current_dir(cwd);
         }
