@@ -5,7 +5,6 @@ import http.server
 import json
 import os
 import sys
-import threading
 import time
 import unittest
 
@@ -22,6 +21,7 @@ except ImportError:
         "%s has no shotgun_api3: `cargo xtask test` provides one that has" % sys.executable
     )
 
+import serving  # noqa: E402
 from slated_worker import cause, clients, events  # noqa: E402
 
 ROW = {
@@ -82,7 +82,7 @@ class Dates(unittest.TestCase):
                 self.assertEqual((ours.isoformat(), ours), (theirs.isoformat(), theirs))
 
 
-class Server(object):
+class Server(serving.Serving):
     """A site that answers everything in one way."""
 
     def __init__(self, status, body=b"{}", kind="application/json", cut=0):
@@ -101,18 +101,7 @@ class Server(object):
             def log_message(self, *_):
                 pass
 
-        self._server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = "http://127.0.0.1:%d" % self._server.server_address[1]
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super(Server, self).__init__(Handler)
 
 
 class Causes(unittest.TestCase):

@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 import sys
-import threading
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -18,6 +17,7 @@ except ImportError:
         "%s has no shotgun_api3: `cargo xtask test` provides one that has" % sys.executable
     )
 
+import serving  # noqa: E402
 from slated_worker import dry  # noqa: E402
 
 
@@ -29,7 +29,7 @@ class Channel(object):
         self.sent.append(message)
 
 
-class Site(object):
+class Site(serving.Serving):
     """A site that remembers what it was asked, and answers everything."""
 
     def __init__(self):
@@ -56,18 +56,7 @@ class Site(object):
             def log_message(self, *_):
                 pass
 
-        self._server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = "http://127.0.0.1:%d" % self._server.server_address[1]
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super(Site, self).__init__(Handler)
 
 
 PAGING = {"has_next_page": False, "current_page": 1, "entity_count": 0, "page_count": 1}
