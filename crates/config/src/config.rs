@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 use slated_model::PluginId;
 
+use crate::changes::{Marks, mark_overrides, mark_sections};
 use crate::conf::Conf;
 use crate::model::{Alerts, Control, Log, Mail, Plugins, Site, State, Web};
 use crate::read::{Overrides, named, put, read};
@@ -41,6 +42,7 @@ pub struct Config {
     pub conf: Option<Conf>,
     pub(crate) overrides: Overrides,
     origins: BTreeMap<String, Origin>,
+    pub(crate) marks: Marks,
     base: PathBuf,
 }
 
@@ -108,6 +110,7 @@ impl Config {
             conf: None,
             overrides: Overrides::default(),
             origins: BTreeMap::new(),
+            marks: Marks::new(),
             base: base.into(),
         }
     }
@@ -115,8 +118,18 @@ impl Config {
     /// Reads the file at `path`: one whose name ends in `.conf` as the Python daemon reads it,
     /// any other as TOML.
     pub fn load(path: &Path, overrides: &[Override]) -> Result<Loaded, Diagnostics> {
+        let cwd = std::env::current_dir().map_err(|error| {
+            let message = format!("the working directory is gone: {error}");
+            Diagnostic::new(&Origin::file(path), "", message)
+        })?;
+        Self::load_in(&cwd, path, overrides)
+    }
+
+    /// Reads the file at `path` as a process whose working directory is `cwd` would.
+    pub fn load_in(cwd: &Path, path: &Path, overrides: &[Override]) -> Result<Loaded, Diagnostics> {
         let fail = |message: String| Diagnostic::new(&Origin::file(path), "", message);
-        let bytes = std::fs::read(path).map_err(|error| {
+        let whole = cwd.join(path);
+        let bytes = std::fs::read(&whole).map_err(|error| {
             let told = fail(format!("cannot be read: {error}"));
             match error.kind() {
                 ErrorKind::NotFound => {
@@ -132,17 +145,16 @@ impl Config {
             let breaks = good.unwrap_or_default().iter().filter(|b| **b == b'\n');
             fail(format!("is not UTF-8 at line {}", breaks.count() + 1))
         })?;
-        let whole = std::path::absolute(path).map_err(|e| fail(e.to_string()))?;
+        // Without the dots that may stand in it: messages and state name what is behind them.
+        let whole = std::path::absolute(&whole).map_err(|e| fail(e.to_string()))?;
         let source = Source {
             path,
             base: whole.parent().unwrap_or(&whole),
             text: &text,
-            mode: crate::environment::mode(path),
+            mode: crate::environment::mode(&whole),
         };
         if path.extension().is_some_and(|e| e == "conf") {
-            let cwd = std::env::current_dir()
-                .map_err(|e| fail(format!("the working directory is gone: {e}")))?;
-            return Self::parse_conf(&source, &cwd, &System, overrides);
+            return Self::parse_conf(&source, cwd, &System, overrides);
         }
         Self::parse(&source, overrides)
     }
@@ -175,6 +187,7 @@ impl Config {
         tree: &mut Table,
         conf: Option<Conf>,
     ) -> Result<Loaded, Diagnostics> {
+        let mut marks = mark_sections(tree);
         let config = read(&mut reader, tree, source.path);
         reader.report_unknown();
         let Reader {
@@ -187,6 +200,8 @@ impl Config {
         let Some(mut config) = config else {
             return Err(errors.sorted());
         };
+        mark_overrides(&mut marks, &config.overrides, &config.plugins.folders);
+        config.marks = marks;
         config.origins = origins;
         config.conf = conf;
         config.check(&mut errors, &mut warnings);

@@ -11,6 +11,7 @@
 //!
 //! Not here: which keys this version acts on (the binary knows), and finding plugins.
 
+mod changes;
 mod choice;
 mod conf;
 mod config;

@@ -1,5 +1,6 @@
 //! What a person writes, and what they are told.
 
+mod changes;
 mod errors;
 mod merge;
 mod reference;
