@@ -3,7 +3,7 @@
 //! Invariant: of a value stays a number that tells whether it is another one, so that no secret
 //! stands in a second place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher};
 
 use crate::read::{Overrides, named};
@@ -81,14 +81,14 @@ impl Config {
     /// that is no longer set, where it stood. A secret that is fetched from elsewhere counts as the
     /// same as long as it is fetched from the same place.
     pub fn changed<'a>(&'a self, newer: &'a Self) -> Vec<(&'a str, Origin)> {
-        let both: BTreeMap<&str, ()> = self
+        let both: BTreeSet<&str> = self
             .marks
             .keys()
             .chain(newer.marks.keys())
-            .map(|key| (key.as_str(), ()))
+            .map(String::as_str)
             .collect();
         let mut changed = Vec::new();
-        for key in both.into_keys() {
+        for key in both {
             let (old, new) = (self.marks.get(key), newer.marks.get(key));
             if old != new {
                 let there = if new.is_some() { newer } else { self };

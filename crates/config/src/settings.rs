@@ -162,6 +162,33 @@ impl PluginSettings {
         ]
     }
 
+    /// Returns what a process is told at its start, everything else as by default: where two of these
+    /// differ, a process that runs has other settings than the next one.
+    pub fn told_to_process(&self) -> Self {
+        let Self {
+            retry,
+            attempts,
+            within,
+            on_error,
+            deaths,
+            broken_edit,
+            reload,
+            recycle_after,
+            ..
+        } = Self::default();
+        Self {
+            retry,
+            attempts,
+            within,
+            on_error,
+            deaths,
+            broken_edit,
+            reload,
+            recycle_after,
+            ..self.clone()
+        }
+    }
+
     /// Reads the keys that the section sets over what is there.
     pub(crate) fn read(&mut self, section: &mut Section<'_, '_>) {
         section.take("python", &mut self.python, kinds::program_or_unset);

@@ -162,6 +162,12 @@ impl Life {
         }
     }
 
+    /// Goes by other rules at the next edit or reload.
+    pub const fn set_rules(&mut self, broken_edit: BrokenEdit, reload: Reload) {
+        self.broken_edit = broken_edit;
+        self.reload = reload;
+    }
+
     /// Takes one input and returns what to do, in order.
     pub fn step(&mut self, now: Mono, input: Input) -> Vec<Effect> {
         let mut out = Vec::new();

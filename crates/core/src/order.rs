@@ -99,6 +99,12 @@ impl Gate {
             paused: false,
         }
     }
+    /// Takes over how long lanes wait and how many calls may be out. The order itself stays: lanes
+    /// that stand in line would have to be led out of it. Every lane wants to be asked again.
+    pub const fn set_limits(&mut self, rules: Rules) {
+        self.rules.wait = rules.wait;
+        self.rules.calls = rules.calls;
+    }
     /// Lets dispatch begin: every plugin is ready, has failed to load, or was waited for in vain.
     pub const fn begin(&mut self) {
         self.begun = true;

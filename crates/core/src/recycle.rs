@@ -67,6 +67,11 @@ impl Recycle {
         }
     }
 
+    /// Goes by another rule, for the number of calls from the next process on.
+    pub const fn set_rule(&mut self, rule: Rule) {
+        self.rule = rule;
+    }
+
     /// Counts for another process from now on, of `resident` bytes when it was ready.
     pub fn begin(&mut self, generation: Generation, resident: Option<u64>) {
         // Up to a fifth earlier, so that plugins that began together do not end together.

@@ -1,13 +1,16 @@
 //! The command line: what can be asked of slated.
 
+use std::process::ExitCode;
+
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, events, failures, follow, migrate, plugin, replay, restart, run, sim, start,
-    state, status, stop, tryout,
+    check, demo, events, failures, follow, migrate, plugin, reload, replay, restart, run, sim,
+    start, state, status, stop, tryout,
 };
 use crate::error::CommandError;
+use crate::service::init;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -36,6 +39,7 @@ enum Command {
     Start(start::Args),
     Stop(stop::Args),
     Restart(restart::Args),
+    Reload(reload::Args),
     Status(status::Args),
     Plugin(plugin::Args),
     Events(events::Args),
@@ -50,8 +54,11 @@ enum Command {
 }
 
 /// Does what the command line asks.
-pub(crate) fn run() -> Result<(), CommandError> {
+pub(crate) fn run() -> Result<ExitCode, CommandError> {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Run(_)) && init::is_wanted() {
+        return init::run();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -63,6 +70,7 @@ pub(crate) fn run() -> Result<(), CommandError> {
             Command::Start(args) => Box::pin(start::run(args)).await,
             Command::Stop(args) => stop::run(args).await,
             Command::Restart(args) => restart::run(args).await,
+            Command::Reload(args) => reload::run(args).await,
             Command::Status(args) => status::run(args).await,
             Command::Plugin(args) => plugin::run(args).await,
             Command::Events(args) => events::run(args).await,
@@ -80,7 +88,7 @@ pub(crate) fn run() -> Result<(), CommandError> {
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     // Nor may workers go on, where a store that failed, or an overrun stop, left some.
     slated_host::kill_all();
-    result
+    result.map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! The way of an event can be followed by file names: `daemon/intake` reads the site into the log,
 //! `daemon/dispatch` leads it through the lanes, `daemon/workers` hands it to plugins,
 //! `daemon/journal` puts the outcome on record. `commands/` has one file for each command, `web/`
-//! the control socket, `tell` what people hear, `view` what they see. Only this crate prints.
+//! the control socket, `tell` what people hear, `view` what they see, `service` what a service manager
+//! hears. Only this crate prints.
 
 mod cli;
 mod clock;
@@ -16,6 +17,7 @@ mod out;
 mod pid_file;
 mod process;
 mod python_daemon;
+mod service;
 mod signals;
 mod standby;
 mod tell;
@@ -26,7 +28,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match cli::run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             out::error(&error);
             ExitCode::from(error.exit_code())

@@ -12,6 +12,7 @@ use slated_store::{Error, Sqlite};
 use crate::error::CommandError;
 use crate::out;
 use crate::pid_file::{self, Holder};
+use crate::service;
 use crate::signals::Signals;
 
 /// From one look to the next.
@@ -33,6 +34,8 @@ pub(crate) async fn wait(config: &Config, signals: &mut Signals) -> Result<bool,
             out::talk(says(&other, &config.state.folder));
             told = Some(other);
         }
+        // A wait is no start that hangs.
+        service::standing_by();
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             _ = signals.next() => {

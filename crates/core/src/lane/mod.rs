@@ -244,6 +244,13 @@ impl Lane {
         lane
     }
 
+    /// Judges failures by another policy from now on; what waits for another attempt waits as long as
+    /// was said. The window holds for the worker that is ready next.
+    pub fn set_policy(&mut self, policy: Policy, window: usize) {
+        self.policy = policy;
+        self.configured_window = window.max(1);
+    }
+
     /// Takes one input and returns what to do, in order.
     pub fn step(&mut self, at: Context<'_>, input: Input) -> Vec<Effect> {
         let mut out = Vec::new();

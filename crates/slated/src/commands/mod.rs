@@ -7,6 +7,7 @@ pub(crate) mod failures;
 pub(crate) mod follow;
 pub(crate) mod migrate;
 pub(crate) mod plugin;
+pub(crate) mod reload;
 pub(crate) mod replay;
 pub(crate) mod restart;
 pub(crate) mod run;

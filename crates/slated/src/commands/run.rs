@@ -2,19 +2,25 @@
 //! behind in the background.
 
 use std::fs::DirBuilder;
+use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use slated_config::{Config, Secrets, System};
 use slated_core::begin::Asked;
+use tokio::sync::Notify;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::common::{BeginArgs, ConfigArgs};
+use crate::daemon::desk::Desk;
+use crate::daemon::reload::Source;
 use crate::daemon::{self, Daemon};
 use crate::detach::{self, Detached};
 use crate::error::CommandError;
 use crate::pid_file::PidFile;
+use crate::service;
 use crate::signals::{self, Signals};
 use crate::standby;
 use crate::tell::{Log, Teller};
@@ -56,10 +62,15 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
 
 /// Runs the daemon, in the foreground or as the process that `slated start` leaves behind.
 pub(super) async fn follow(mut args: Args, detached: Option<Detached>) -> Result<(), CommandError> {
+    let here = std::env::current_dir()
+        .map_err(|e| CommandError::internal(format!("the working directory is gone: {e}")))?;
     let mut loaded = args.config.load()?;
     let (secrets, secret_warnings) = loaded.config.resolve(&System)?;
+    let file = args.config.path()?;
     if detached.is_some() {
-        surroundings(&mut args, &mut loaded.config)?;
+        Detached::go_to_root()?;
+        args.python = args.python.as_deref().map(detach::whole_program);
+        surroundings(&mut loaded.config)?;
     }
     // Before there is a file that says whom to stop, so that a stop in the middle of the start is
     // one, too.
@@ -88,7 +99,24 @@ pub(super) async fn follow(mut args: Args, detached: Option<Detached>) -> Result
     for warning in loaded.warnings.0.iter().chain(&secret_warnings.0) {
         tracing::warn!("{warning}");
     }
+    let in_background = detached.is_some();
+    let again = move |path: &Path| -> Result<Config, CommandError> {
+        let mut config = Config::load_in(&here, path, &[])?.config;
+        if in_background {
+            surroundings(&mut config)?;
+        }
+        Ok(config)
+    };
+    let source = || Source {
+        path: file.clone(),
+        read: Box::new({
+            let (again, file) = (again.clone(), file.clone());
+            move || again(&file)
+        }),
+        log: log.clone(),
+    };
     let running = Running {
+        source: &source,
         pid_file: pid_file.as_ref(),
         detached: detached.as_ref(),
         signals,
@@ -105,9 +133,7 @@ pub(super) async fn follow(mut args: Args, detached: Option<Detached>) -> Result
 /// What is different for a process in the background: it begins in `/`, plugins of a `.conf` with
 /// umask 0 as well, as the Python daemon has it, and it has nothing but files to say anything in.
 /// Its own files keep the umask it was started with: nobody else need write to them.
-fn surroundings(args: &mut Args, config: &mut Config) -> Result<(), CommandError> {
-    args.python = args.python.as_deref().map(detach::whole_program);
-    Detached::go_to_root()?;
+fn surroundings(config: &mut Config) -> Result<(), CommandError> {
     if config.conf.is_some() {
         config.defaults.umask.get_or_insert(0);
     } else if config.log.folder.is_none() {
@@ -132,6 +158,8 @@ struct Running<'a> {
     signals: Signals,
     log: &'a Log,
     standby: bool,
+    /// What is read again on a reload.
+    source: &'a dyn Fn() -> Source,
 }
 
 impl Running<'_> {
@@ -153,15 +181,20 @@ impl Running<'_> {
         if let Some(notice) = self.pid_file.and_then(|file| file.notice.as_ref()) {
             tracing::info!("{notice}");
         }
-        // Without files a closed terminal ends slated, as it ends any command.
-        if log.outlives_terminal() {
-            let log = log.clone();
-            signals::on_hangup(move || log.reopen())?;
+        let hangups = Arc::new(Notify::new());
+        // A closed terminal that has the log ends slated, as it ends any command.
+        if log.outlives_terminal() || !io::stderr().is_terminal() {
+            let (log, hangups) = (log.clone(), hangups.clone());
+            signals::on_hangup(move || {
+                log.reopen();
+                hangups.notify_one();
+            })?;
         }
         let mut secrets = secrets;
         let daemon = loop {
             let teller = Teller::logging(log.clone());
-            let start = Daemon::start(config.clone(), secrets, python, asked, teller);
+            let source = Some((self.source)());
+            let start = Daemon::start(config.clone(), secrets, python, asked, teller, source);
             let started = tokio::select! {
                 daemon = Box::pin(start) => daemon,
                 _ = self.signals.next() => {
@@ -180,6 +213,8 @@ impl Running<'_> {
                 started => break started?,
             }
         };
+        service::ready();
+        tokio::spawn(reload_on(hangups, daemon.desk().clone()));
         self.signals.stop(daemon.stopper());
         if let Some(file) = self.pid_file {
             let (removed, stop) = (file.removed(), daemon.stopper());
@@ -197,6 +232,11 @@ impl Running<'_> {
             tracing::warn!("`slated start` was interrupted: stopping.");
             daemon.stopper().cancel();
         }
+        let stop = daemon.stopper();
+        tokio::spawn(async move {
+            stop.cancelled().await;
+            service::stopping(daemon::LONGEST_STOP);
+        });
         let result = daemon.finish().await;
         match &result {
             Ok(()) => tracing::info!("Stopped; everything is on record."),
@@ -205,5 +245,18 @@ impl Running<'_> {
             Err(_) => {}
         }
         result
+    }
+}
+
+/// Has the configuration read again at every SIGHUP. What becomes of it stands in the log.
+async fn reload_on(hangups: Arc<Notify>, desk: Desk) {
+    loop {
+        hangups.notified().await;
+        service::reloading();
+        desk.read_configuration()
+            .await
+            .map(drop)
+            .unwrap_or_default();
+        service::ready();
     }
 }

@@ -14,10 +14,11 @@ use tokio::time::sleep;
 use super::decide::Decision;
 use super::intake::IntakeStatus;
 use super::message::{Act, LetterWish, Message, Question, Reply, Roll};
+use super::reload;
 use crate::view::refusal::Kind;
 use crate::view::{
     self, Begin, DecisionView, EventLine, EventView, FailuresView, LetterView, LogView, Pick,
-    PluginDetail, Refusal, RewindView, SiteView, StatusView, Subject, Survey, WishView,
+    PluginDetail, Refusal, ReloadView, RewindView, SiteView, StatusView, Subject, Survey, WishView,
 };
 
 /// How often a plugin is looked at that is to go back and has something in hand, and how long between.
@@ -32,6 +33,7 @@ pub(crate) struct Desk {
     intake: watch::Receiver<IntakeStatus>,
     messages: mpsc::Sender<Message>,
     decide: mpsc::Sender<Decision>,
+    reload: mpsc::Sender<reload::Reply>,
 }
 
 impl Desk {
@@ -41,6 +43,7 @@ impl Desk {
         intake: watch::Receiver<IntakeStatus>,
         messages: mpsc::Sender<Message>,
         decide: mpsc::Sender<Decision>,
+        reload: mpsc::Sender<reload::Reply>,
     ) -> Self {
         Self {
             url,
@@ -48,6 +51,7 @@ impl Desk {
             intake,
             messages,
             decide,
+            reload,
         }
     }
 
@@ -194,6 +198,16 @@ impl Desk {
         self.messages.send(question).await.unwrap_or_default();
         let detail = answer.await.unwrap_or_else(|_| Err(Refusal::ending()))?;
         Ok(detail.with_outcomes(&*self.store).await?)
+    }
+
+    /// Has the configuration read again; answers when what can hold at once does.
+    pub(crate) async fn read_configuration(&self) -> Result<ReloadView, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.reload
+            .send(reply)
+            .await
+            .map_err(|_| Refusal::ending())?;
+        answer.await.unwrap_or_else(|_| Err(Refusal::ending()))
     }
 
     /// Returns what waits for a person, of all plugins or one.

@@ -1,11 +1,14 @@
 //! What the daemon's tasks say to the dispatcher.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use slated_config::Config;
 use slated_core::resume::From;
 use slated_core::scan::Content;
 use slated_core::{Mono, lane};
+use slated_host::Interpreter;
 use slated_model::{
     CallbackId, EventId, LaneRow, Matcher, Offset, OutcomeRow, PluginId, Row, Void,
 };
@@ -98,12 +101,26 @@ pub(crate) enum Question {
         event: EventId,
         reply: oneshot::Sender<Vec<(PluginId, CallbackId, Vec<String>)>>,
     },
+    /// Other settings are to hold; answered with the plugins that are loaded again for it.
+    Settings {
+        settings: Box<Settings>,
+        reply: oneshot::Sender<Vec<PluginId>>,
+    },
     /// Something is to be done to dead letters, which stand at these places in the log.
     Letters {
         letters: Placed,
         wish: LetterWish,
         reply: oneshot::Sender<Result<WishView, Refusal>>,
     },
+}
+
+/// What plugins are run by, all of it.
+pub(crate) struct Settings {
+    pub(crate) config: Config,
+    /// The interpreter of plugins that name none.
+    pub(crate) python: Interpreter,
+    /// Those that plugins name.
+    pub(crate) named: BTreeMap<PathBuf, Interpreter>,
 }
 
 /// What a person can wish of dead letters.

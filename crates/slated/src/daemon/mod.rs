@@ -1,12 +1,13 @@
 //! A running slated: who owns what, how it starts, how it ends.
 //!
-//! Five tasks, no shared state between them but the store:
+//! Six tasks, no shared state between them but the store:
 //! * `intake` asks the site and appends to the log
 //! * `dispatch` owns lanes and lives, and does what they decide; `plugin`, `workers`, `journal`,
 //!   `tail` and `pages` are its parts
 //! * `folders` looks at the plugins' files
 //! * `retention` lets old events go
 //! * `control` (in `web`) answers people
+//! * `reload` reads the configuration again when it is told to
 //!
 //! Beside them `apart` starts a process of one plugin for a command, and `inspect` one of each.
 //!
@@ -27,6 +28,7 @@ mod journal;
 mod message;
 mod pages;
 mod plugin;
+pub(crate) mod reload;
 mod retention;
 mod show;
 mod since;
@@ -34,7 +36,9 @@ mod tail;
 mod workers;
 
 pub(crate) use apart::{Apart, Purpose, Ready};
-pub(crate) use dispatch::{resume_on_record, skip_on_record, stop_on_record, takes_letters};
+pub(crate) use dispatch::{
+    LONGEST_STOP, resume_on_record, skip_on_record, stop_on_record, takes_letters,
+};
 pub(crate) use folders::file_of;
 pub(crate) use inspect::{Found, Inspector, Look};
 pub(crate) use message::LetterWish;
@@ -62,6 +66,7 @@ use desk::Desk;
 use dispatch::{Dispatcher, Feeds};
 use intake::{Intake, IntakeStatus};
 use message::Imports;
+use reload::{Reloader, Source};
 use retention::Retention;
 use since::Since;
 use workers::Workers;
@@ -80,15 +85,18 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts everything. `python` is the `--python` flag, `asked` what a person says of the state. What can be known to fail is told here,
-    /// before anything runs.
+    /// Starts everything. `python` is the `--python` flag, `asked` what a person says of the state,
+    /// `source` the file that is read again on a reload, if there is one. What can be known to fail is
+    /// told here, before anything runs.
     pub(crate) async fn start(
         config: Config,
         secrets: Secrets,
         python: Option<&Path>,
         asked: Asked,
         teller: Teller,
+        source: Option<Source>,
     ) -> Result<Self, CommandError> {
+        let flag = python.map(Path::to_owned);
         let Checked {
             known,
             warnings,
@@ -136,12 +144,14 @@ impl Daemon {
         let (intake_status, intake_seen) = watch::channel(IntakeStatus::default());
         let (imported, imports) = watch::channel(Imports::new());
         let (decide, decisions) = mpsc::channel(1);
+        let (reload, wishes) = mpsc::channel(1);
         let desk = Desk::new(
             url.clone(),
             store.clone(),
             intake_seen,
             messages.clone(),
             decide,
+            reload,
         );
         let mut tasks = JoinSet::new();
 
@@ -200,6 +210,22 @@ impl Daemon {
             retention.await;
             Ok(())
         });
+
+        if let Some(source) = source {
+            let reloader = Reloader {
+                source,
+                started: config.clone(),
+                current: config.clone(),
+                python: flag,
+                dispatcher: messages.clone(),
+                wishes,
+            };
+            let reloader = reloader.run(stop.clone());
+            tasks.spawn(async move {
+                reloader.await;
+                Ok(())
+            });
+        }
 
         let workers = Workers::new(config, secrets, code, python, named, report);
         let dispatcher = Dispatcher::new(

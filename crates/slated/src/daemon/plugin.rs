@@ -138,19 +138,8 @@ impl Plugin {
         seed: u64,
         now: Mono,
     ) -> Self {
-        let broken_edit = match settings.broken_edit {
-            slated_config::BrokenEdit::Keep => life::BrokenEdit::Keep,
-            slated_config::BrokenEdit::Deactivate => life::BrokenEdit::Deactivate,
-        };
-        let reload = match settings.reload {
-            slated_config::Reload::NewFirst => life::Reload::NewFirst,
-            slated_config::Reload::StopFirst => life::Reload::StopFirst,
-        };
-        let rule = recycle::Rule {
-            calls: settings.recycle_after,
-            memory: settings.memory_limit,
-        };
-        let recycle = Recycle::new(rule, seed);
+        let (broken_edit, reload) = life_rules(&settings);
+        let recycle = Recycle::new(recycle_rule(&settings), seed);
         Self {
             id,
             file,
@@ -182,6 +171,23 @@ impl Plugin {
             failed: 0,
             timed: BTreeMap::new(),
         }
+    }
+
+    /// Goes by other settings, as far as its process need not know them.
+    pub(crate) fn obey(&mut self, settings: PluginSettings) {
+        let (broken_edit, reload) = life_rules(&settings);
+        self.life.set_rules(broken_edit, reload);
+        self.recycle.set_rule(recycle_rule(&settings));
+        self.settings = settings;
+        let (policy, window) = (self.policy(), self.window());
+        if let Some(lane) = &mut self.lane {
+            lane.set_policy(policy, window);
+        }
+    }
+
+    /// Returns how many events it may be sent ahead.
+    pub(crate) fn window(&self) -> usize {
+        usize::try_from(self.settings.window).unwrap_or(usize::MAX)
     }
 
     /// Returns the failure policy that its settings ask for.
@@ -431,6 +437,25 @@ impl Plugin {
             error,
             at_ms: wall_ms(),
         });
+    }
+}
+
+fn life_rules(settings: &PluginSettings) -> (life::BrokenEdit, life::Reload) {
+    let broken_edit = match settings.broken_edit {
+        slated_config::BrokenEdit::Keep => life::BrokenEdit::Keep,
+        slated_config::BrokenEdit::Deactivate => life::BrokenEdit::Deactivate,
+    };
+    let reload = match settings.reload {
+        slated_config::Reload::NewFirst => life::Reload::NewFirst,
+        slated_config::Reload::StopFirst => life::Reload::StopFirst,
+    };
+    (broken_edit, reload)
+}
+
+const fn recycle_rule(settings: &PluginSettings) -> recycle::Rule {
+    recycle::Rule {
+        calls: settings.recycle_after,
+        memory: settings.memory_limit,
     }
 }
 

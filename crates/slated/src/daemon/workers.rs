@@ -19,7 +19,9 @@ use tokio::sync::mpsc;
 
 use super::folders::file_of;
 use super::interpreters;
+use super::message::Settings;
 use super::plugin::{Broken, Plugin, Worker};
+use crate::service;
 
 /// Variables a worker gets of slated's own without being asked for: those that programs need to
 /// find files, show text and trust servers. Everything else is named in `env_pass`.
@@ -120,6 +122,19 @@ impl Workers {
             reports,
             last: 0,
         }
+    }
+
+    /// Starts processes by other settings from now on. Tells whether those that run, whatever their
+    /// plugins', were told what no longer holds.
+    pub(crate) fn apply(&mut self, settings: Settings) -> bool {
+        let told = |config: &Config| (config.plugins.session_uuid, config.plugins.lend_key);
+        let before = told(&self.config);
+        Settings {
+            config: self.config,
+            python: self.python,
+            named: self.named,
+        } = settings;
+        before != told(&self.config)
     }
 
     /// Returns the file of a plugin, and what is configured for it.
@@ -402,13 +417,11 @@ pub(crate) fn environment(config: &Config, settings: &PluginSettings) -> Environ
     let withheld = config.secret_variables();
     if settings.env_pass.iter().any(|name| name == "*") {
         let set = settings.env.0.iter();
-        let remove: Vec<OsString> = match &config.conf {
-            Some(_) => Vec::new(),
-            None => std::env::vars_os()
-                .map(|(name, _)| name)
-                .filter(|name| is_withheld(&name.to_string_lossy(), &withheld))
-                .collect(),
-        };
+        let mut remove: Vec<OsString> = service::VARIABLES.iter().map(OsString::from).collect();
+        if config.conf.is_none() {
+            let names = std::env::vars_os().map(|(name, _)| name);
+            remove.extend(names.filter(|name| is_withheld(&name.to_string_lossy(), &withheld)));
+        }
         return Environment {
             clear: false,
             set: set.map(|(k, v)| (k.into(), v.into())).collect(),
@@ -436,7 +449,7 @@ pub(crate) fn environment(config: &Config, settings: &PluginSettings) -> Environ
 
 /// Tells whether no plugin may see a variable.
 fn is_withheld(name: &str, secrets: &[&str]) -> bool {
-    name.starts_with("SLATED_") || secrets.contains(&name)
+    name.starts_with("SLATED_") || service::VARIABLES.contains(&name) || secrets.contains(&name)
 }
 
 /// Why a frame was not sent.
@@ -497,7 +510,9 @@ mod tests {
         let all = config(conf).unwrap().config;
         assert_eq!(all.secret_variables(), ["PATH"]);
         let env = environment(&all, &all.defaults);
-        assert!(!env.clear && env.remove.is_empty());
+        assert!(!env.clear && !env.remove.contains(&"PATH".into()));
+        // But nobody answers the service manager in slated's place.
+        assert!(env.remove.contains(&"NOTIFY_SOCKET".into()));
 
         // Named variables end that, and with it the key.
         let named = format!("{conf}[slated]\nenv_pass = HOME, PATH\n");

@@ -96,6 +96,11 @@ fn number(pid: Pid) -> u32 {
     pid.as_raw_pid().unsigned_abs()
 }
 
+/// Tells whether this process asked for the orphans below it (`PR_SET_CHILD_SUBREAPER`).
+pub(super) fn is_subreaper() -> bool {
+    rustix::process::child_subreaper().is_ok_and(|set| set.is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{Guard, ends};

@@ -77,6 +77,11 @@ impl Process {
     }
 }
 
+/// Tells whether processes whose parents have ended become children of this one.
+pub(crate) fn gets_orphans() -> bool {
+    std::process::id() == 1 || system::is_subreaper()
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::fs::File;

@@ -4,7 +4,7 @@
 //! count is logged as soon as there is room: a log that is late must not make events late.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use slated_config::{Config, Level};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -43,13 +43,14 @@ enum Order {
 pub(crate) struct Log {
     orders: SyncSender<Order>,
     shared: Arc<Shared>,
-    level: u32,
     timing: bool,
     to_files: bool,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// Records below it are not kept.
+    level: AtomicU32,
     bytes: AtomicUsize,
     dropped: AtomicU64,
     reopen: AtomicBool,
@@ -77,31 +78,30 @@ impl Log {
     ) -> Result<Self, CommandError> {
         let to_files = desk.is_silent();
         let (orders, inbox) = sync_channel(waiting);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            level: AtomicU32::new(number(level)),
+            ..Shared::default()
+        });
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("log".into())
             .spawn(move || serve(desk, &inbox, &theirs))
             .map_err(|e| CommandError::internal(format!("cannot start the log: {e}")))?;
-        let level = match level {
-            Level::Trace => record::TRACE,
-            Level::Debug => record::DEBUG,
-            Level::Info => record::INFO,
-            Level::Warn => record::WARNING,
-            Level::Error => record::ERROR,
-        };
         Ok(Self {
             orders,
             shared,
-            level,
             timing,
             to_files,
         })
     }
 
     /// Tells whether records of a level are kept.
-    pub(crate) const fn wants(&self, level: u32) -> bool {
-        level >= self.level
+    pub(crate) fn wants(&self, level: u32) -> bool {
+        level >= self.shared.level.load(Ordering::Relaxed)
+    }
+    /// Keeps records of this level and above from now on.
+    pub(crate) fn set_level(&self, level: Level) {
+        self.shared.level.store(number(level), Ordering::Relaxed);
     }
     /// Tells whether a hangup is a word of logrotate, not the end of somebody's terminal.
     pub(crate) const fn outlives_terminal(&self) -> bool {
@@ -156,22 +156,29 @@ impl Log {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let level = match self.level {
-            record::TRACE => LevelFilter::TRACE,
-            record::DEBUG => LevelFilter::DEBUG,
-            record::INFO => LevelFilter::INFO,
-            record::WARNING => LevelFilter::WARN,
-            _ => LevelFilter::ERROR,
-        };
-        let filter = Targets::new()
-            .with_target("slated", level)
-            .with_default(level.min(LevelFilter::WARN));
+        let log = self.clone();
+        // Asked at every record, since the level may be another one by then.
+        let filter = dynamic_filter_fn(move |record, _| {
+            let level = record::level_of(*record.level());
+            let ours = record.target().starts_with("slated");
+            (ours || level >= record::WARNING) && log.wants(level)
+        });
         Listener(self.clone()).with_filter(filter)
     }
 
     fn drop_one(&self, size: usize) {
         self.shared.bytes.fetch_sub(size, Ordering::Relaxed);
         self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+const fn number(level: Level) -> u32 {
+    match level {
+        Level::Trace => record::TRACE,
+        Level::Debug => record::DEBUG,
+        Level::Info => record::INFO,
+        Level::Warn => record::WARNING,
+        Level::Error => record::ERROR,
     }
 }
 

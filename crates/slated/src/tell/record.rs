@@ -106,13 +106,7 @@ impl Record {
         let mut words = Words::default();
         event.record(&mut words);
         let meta = event.metadata();
-        let level = match *meta.level() {
-            tracing::Level::ERROR => ERROR,
-            tracing::Level::WARN => WARNING,
-            tracing::Level::INFO => INFO,
-            tracing::Level::DEBUG => DEBUG,
-            tracing::Level::TRACE => TRACE,
-        };
+        let level = level_of(*meta.level());
         let mut record = Self::own(now, level, words.message + &words.fields);
         if !meta.target().starts_with("slated") {
             record.logger = Some(meta.target().to_owned());
@@ -128,6 +122,17 @@ impl Record {
     /// Returns about how much memory it takes, in bytes.
     pub(crate) fn size(&self) -> usize {
         size_of::<Self>() + self.message.len()
+    }
+}
+
+/// Returns Python's number of a level.
+pub(crate) const fn level_of(level: tracing::Level) -> u32 {
+    match level {
+        tracing::Level::ERROR => ERROR,
+        tracing::Level::WARN => WARNING,
+        tracing::Level::INFO => INFO,
+        tracing::Level::DEBUG => DEBUG,
+        tracing::Level::TRACE => TRACE,
     }
 }
 

@@ -15,6 +15,7 @@ mod detail;
 mod failures;
 mod recorded;
 pub(crate) mod refusal;
+mod reload;
 mod rewind;
 
 use std::fmt;
@@ -35,6 +36,7 @@ pub(crate) use failures::{
 };
 pub(crate) use recorded::{GONE, event, hold, offline, quarantined, stopped};
 pub(crate) use refusal::Refusal;
+pub(crate) use reload::{ChangedKey, ReloadView};
 pub(crate) use rewind::{RewindView, Subject, Survey, survey};
 
 /// `slated status --json`.

@@ -5,6 +5,7 @@
 //! * `GET /api/v1/status`
 //! * `GET /api/v1/events?after=OFFSET&limit=N` (without `after`: the newest)
 //! * `GET /api/v1/events/{id}`
+//! * `POST /api/v1/reload`: the configuration is read again
 //! * those of `plugins`, `failures` and `follow`
 
 use std::fs::{Permissions, set_permissions};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use axum::Router;
 use axum::extract::{Path as Segment, Query, State};
 use axum::response::{IntoResponse as _, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Deserialize;
 use slated_model::{EventId, Offset};
 use tokio::net::UnixListener;
@@ -22,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::daemon::desk::Desk;
 use crate::error::CommandError;
-use crate::view::Refusal;
 use crate::view::refusal::Kind;
+use crate::view::{Refusal, ReloadView};
 
 /// The longest path that a unix socket's address holds.
 const LONGEST: usize = 100;
@@ -111,6 +112,7 @@ pub(crate) async fn serve(
         .route("/api/v1/status", get(status))
         .route("/api/v1/events", get(events))
         .route("/api/v1/events/{id}", get(event))
+        .route("/api/v1/reload", post(reload))
         .merge(super::plugins::routes())
         .merge(super::failures::routes())
         .merge(super::follow::routes())
@@ -143,6 +145,10 @@ async fn answer(listener: &UnixListener, router: Router) {
 
 async fn status(State(desk): State<Desk>) -> Result<Response, Refusal> {
     Ok(Json(desk.status().await?).into_response())
+}
+
+async fn reload(State(desk): State<Desk>) -> Result<Json<ReloadView>, Refusal> {
+    desk.read_configuration().await.map(Json)
 }
 
 #[derive(Deserialize)]

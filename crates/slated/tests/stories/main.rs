@@ -12,6 +12,7 @@ mod failures;
 mod host;
 mod identity;
 mod import;
+mod live;
 mod logs;
 mod mischief;
 mod order;

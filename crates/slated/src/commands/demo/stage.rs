@@ -88,6 +88,7 @@ impl Stage {
             Some(&python.path),
             Asked::default(),
             teller,
+            None,
         )
         .await?;
         let (stop, desk) = (daemon.stopper(), daemon.desk().clone());

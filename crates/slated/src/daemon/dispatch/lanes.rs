@@ -158,7 +158,7 @@ impl Dispatcher {
     ) {
         let now = self.clock.now();
         let plugin = &mut self.plugins[place];
-        let window = usize::try_from(plugin.settings.window).unwrap_or(usize::MAX);
+        let window = plugin.window();
         plugin.lane = Some(Lane::new(
             row,
             plugin.policy(),

@@ -15,7 +15,9 @@ mod letters;
 mod line;
 mod lives;
 mod people;
+mod pulse;
 mod reports;
+mod settings;
 mod void;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -40,6 +42,7 @@ use crate::daemon::plugin::Plugin;
 use crate::daemon::since::Since;
 use crate::daemon::tail::Tail;
 use crate::daemon::workers::Workers;
+use crate::service::Pulse;
 use crate::tell::{Fact, Teller};
 use disk::Disk;
 use heirs::Heir;
@@ -50,6 +53,8 @@ pub(crate) use people::{resume_on_record, skip_on_record, stop_on_record};
 
 /// How long a clean stop lets callbacks in flight finish (config.md).
 const CLEAN_STOP: Duration = Duration::from_secs(30);
+/// How long a clean stop takes at most: the ladder of processes that do not end, and the last writes.
+pub(crate) const LONGEST_STOP: Duration = Duration::from_secs(45);
 /// How long a replaced process may take to finish what it was sent (config.md).
 const REPLACED: Duration = Duration::from_mins(1);
 /// How long plugins may take to load before those that have begin without them, where there is an
@@ -108,6 +113,8 @@ pub(crate) struct Dispatcher {
     todo: VecDeque<(Place, lane::Input)>,
     /// Lanes that waited for others and may go on.
     freed: BTreeSet<Place>,
+    /// What tells the service manager that the loop turns.
+    pulse: Pulse,
 }
 
 /// The site as far as lanes need to know.
@@ -186,6 +193,7 @@ impl Dispatcher {
             voided: Vec::new(),
             todo: VecDeque::new(),
             freed: BTreeSet::new(),
+            pulse: Pulse::asked_for(),
         }
     }
 
@@ -218,6 +226,7 @@ impl Dispatcher {
             self.go_on();
             self.write();
             self.answer_waits();
+            self.beat();
             if self.has_stopped() {
                 return Ok(());
             }
@@ -285,6 +294,7 @@ impl Dispatcher {
         lanes
             .chain(lives)
             .chain(begins)
+            .chain(Some(self.pulse.wake_at()))
             // Past the limit only the journal is waited for, and it tells by a message.
             .chain(self.stopping.filter(|limit| *limit > now))
             .min()

@@ -73,6 +73,11 @@ impl Dispatcher {
                 );
                 reply.send(needed).unwrap_or_default();
             }
+            // Nothing is loaded any more.
+            Question::Settings { .. } if self.stopping.is_some() => {}
+            Question::Settings { settings, reply } => {
+                reply.send(self.apply(*settings)).unwrap_or_default();
+            }
             Question::Void { void, reply } => self.void(void, reply),
             Question::Letters {
                 letters,
