@@ -34,6 +34,7 @@ fn keys(list: &serde_json::Value) -> Vec<&str> {
 
 /// Appends the value of a variable to a file at every load.
 fn tells(variable: &str, file: &Path) -> String {
+    let file = file.to_string_lossy();
     format!(
         "import os\n\n\
          def registerCallbacks(reg):\n    \
