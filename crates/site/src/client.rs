@@ -36,8 +36,8 @@ pub struct Client {
 
 /// The body of an answer.
 pub(crate) enum Answer {
-    /// All of it.
-    Whole(Vec<u8>),
+    /// All of it, and the moment of the answer by the clock of the server, as HTTP writes it.
+    Whole { body: Vec<u8>, date: Option<String> },
     /// More than the limit.
     TooLong,
 }
@@ -139,6 +139,9 @@ impl Client {
         if is_html {
             return Err(self.fault(Fault::Html));
         }
+        let date = response.headers().get(header::DATE);
+        let date = date.and_then(|value| value.to_str().ok());
+        let date = date.map(str::to_owned);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| self.transport(&e))? {
             if body.len() + chunk.len() > self.body_limit {
@@ -146,7 +149,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer::Whole(body))
+        Ok(Answer::Whole { body, date })
     }
 
     /// Names a failure below HTTP.

@@ -18,6 +18,8 @@ pub struct Info {
     pub max_page: Option<usize>,
     /// Whether it says that it is slated's simulator. Anybody could: believe it of this machine.
     pub simulated: bool,
+    /// The moment of the answer by the server's clock, as HTTP writes it (RFC 9110, 5.6.7).
+    pub date: Option<String>,
 }
 
 impl Info {
@@ -43,8 +45,8 @@ struct Wire {
 impl Client {
     /// Asks what the site is. Does not say whether the script may log in; reads do.
     pub async fn info(&self) -> Result<Info, Error> {
-        let body = match self.post("info", &Value::Null, false).await? {
-            Answer::Whole(body) => body,
+        let (body, date) = match self.post("info", &Value::Null, false).await? {
+            Answer::Whole { body, date } => (body, date),
             Answer::TooLong => return Err(self.fault(too_long(self.body_limit()))),
         };
         let wire: Wire = page::value(&body).map_err(|fault| self.fault(fault))?;
@@ -61,6 +63,7 @@ impl Client {
             version: parts.join("."),
             max_page,
             simulated: wire.totango_site_name == "simulator",
+            date,
         })
     }
 }

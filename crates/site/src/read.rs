@@ -151,7 +151,7 @@ impl Client {
     ) -> Result<Result<Vec<u8>, Fault>, Error> {
         tally.requests += 1;
         Ok(match self.post("read", arguments, true).await? {
-            Answer::Whole(body) => {
+            Answer::Whole { body, .. } => {
                 tally.bytes += body.len() as u64;
                 Ok(body)
             }

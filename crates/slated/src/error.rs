@@ -116,6 +116,12 @@ impl From<slated_store::Error> for CommandError {
     }
 }
 
+impl From<slated_site::Error> for CommandError {
+    fn from(error: slated_site::Error) -> Self {
+        Self::site(&error).hint(error.hint())
+    }
+}
+
 impl From<Refusal> for CommandError {
     fn from(refusal: Refusal) -> Self {
         use crate::view::refusal::Kind as K;

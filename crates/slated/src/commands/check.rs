@@ -1,16 +1,21 @@
 //! `slated check`: what a start would come to.
 
+mod differs;
 mod files;
+mod probe;
+mod show;
+mod site;
+mod state;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use slated_config::{Config, NewPlugins, System};
-use slated_store::Sqlite;
+use slated_config::{NewPlugins, Origin, System};
 
 use super::common::{BeginArgs, ConfigArgs};
 use crate::daemon::begin::Begin;
 use crate::error::CommandError;
-use crate::view::{CheckView, IdleView, StartView, StateView};
+use crate::view::{CheckView, KeyView};
 use crate::{daemon, out};
 
 /// Show what a start would come to: configuration, state, Python, and what each plugin asks for
@@ -24,7 +29,9 @@ use crate::{daemon, out};
 /// it, and what it registers is not known. So it is with a plugin of `reload = "stop-first"` beside a
 /// daemon, since it must not run twice.
 ///
-/// This version does not log in to the site.
+/// The site is asked who it is and for its newest event, and nothing else. One that cannot be read ends
+/// it with 4. `--probe` watches it for a while, by reads alone, and says what it takes, what it costs and
+/// what comes late.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,7 +40,9 @@ Examples:
   slated check --no-load
       Only parse plugins: names those that are Python 2
   slated check --plugin notes --json
-      One plugin, as one JSON object")]
+      One plugin, as one JSON object
+  slated check --probe 10m
+      Which questions does the site take, how late are events, which settings suit?")]
 pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
@@ -45,6 +54,15 @@ pub(crate) struct Args {
     /// Parse plugins, and run nothing of them
     #[arg(long)]
     no_load: bool,
+    /// Show every key that is set, with its file and line
+    #[arg(long)]
+    keys: bool,
+    /// Do not ask the site
+    #[arg(long)]
+    offline: bool,
+    /// Watch the site for so long, such as 10m, instead of the rest; it is only read
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with_all = ["plugins", "no_load", "offline"])]
+    probe: Option<Duration>,
     /// Run plugins with this Python, unless they name one of their own
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
@@ -59,11 +77,20 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     let config = loaded.config;
     let (secrets, secret_warnings) = config.resolve(&System)?;
     let checked = daemon::check(&config, &secrets)?;
+    if let Some(span) = args.probe {
+        let client = daemon::client(&config, &secrets)?;
+        return probe::run(&client, &config, span, args.json).await;
+    }
+    let client = (!args.offline).then(|| daemon::client(&config, &secrets));
+    let site_look = match client.transpose()? {
+        Some(client) => Some(site::look(&client).await),
+        None => None,
+    };
     let begin = Begin::look(&config, &checked.known, args.begin.asked())?;
     let mut foreseen = begin.foresee().await?;
     let asked = files::asked(&args.plugins, &checked.known, &foreseen.lines)?;
     foreseen.lines.retain(|line| asked.contains(&line.plugin));
-    let state = state(&config, foreseen.begun)?;
+    let state = state::look(&config, foreseen.begun)?;
     let mut seen = files::Seen::default();
     if foreseen.refusal.is_none() {
         let known = checked.known.iter().filter(|id| asked.contains(id));
@@ -80,17 +107,20 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     }
     let warnings = [&loaded.warnings, &secret_warnings, &checked.warnings];
     let warnings = warnings.into_iter().flat_map(|all| &all.0);
-    let idle = daemon::idle_keys(&config).into_iter();
+    let shown = |keys: &mut dyn Iterator<Item = (&str, &Origin)>| -> Vec<KeyView> {
+        let keys = keys.map(|(key, origin)| KeyView {
+            key: key.into(),
+            origin: origin.to_string(),
+        });
+        keys.collect()
+    };
     let view = CheckView {
         configuration: path.display().to_string(),
         warnings: warnings.map(ToString::to_string).collect(),
-        no_effect: idle
-            .map(|(key, origin)| IdleView {
-                key: key.into(),
-                origin: origin.to_string(),
-            })
-            .collect(),
+        configured: shown(&mut config.configured_keys()),
+        no_effect: shown(&mut daemon::idle_keys(&config).into_iter()),
         site: config.site.url.to_string(),
+        site_look,
         state,
         begins: Some(foreseen.told).filter(|told| !told.is_empty()),
         new_plugins: match config.state.new_plugins {
@@ -101,96 +131,20 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
         plugins: foreseen.lines,
         pythons: seen.pythons,
         files: seen.files,
+        differences: differs::from_the_python_daemon(&config),
         refusal: foreseen.refusal.as_ref().map(CommandError::told),
     };
     if args.json {
         out::json(&view)?;
     } else {
-        show(&view);
+        show::show(&view, args.keys);
     }
-    foreseen.refusal.map_or_else(|| files::verdict(&view), Err)
-}
-
-fn state(config: &Config, begun: bool) -> Result<StateView, CommandError> {
-    let folder = &config.state.folder;
-    let (in_use, pid) = match Sqlite::refuse_in_use(folder) {
-        Ok(()) => (false, None),
-        Err(slated_store::Error::InUse { pid, .. }) => (true, pid),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(StateView {
-        folder: folder.display().to_string(),
-        begun,
-        in_use,
-        pid,
-    })
-}
-
-fn show(view: &CheckView) {
-    let state = match (&view.state, view.state.pid) {
-        (StateView { in_use: true, .. }, Some(pid)) => format!(", in use by process {pid}"),
-        (StateView { in_use: true, .. }, None) => ", in use".into(),
-        (StateView { begun: true, .. }, _) => String::new(),
-        _ => ", made at the first start".into(),
-    };
-    out::line(format!("configuration  {}", view.configuration));
-    out::line(format!("site           {}", view.site));
-    out::line(format!("state          {}{state}", view.state.folder));
-    if let Some(begins) = &view.begins {
-        out::line(format!("start          {begins}"));
-    }
-    files::show_pythons(view);
-    if !view.plugins.is_empty() {
-        out::line("");
-        plugins(view);
-    }
-    files::show(view);
-    if !view.warnings.is_empty() {
-        out::line("");
-        out::line("warnings");
-        view.warnings
-            .iter()
-            .for_each(|w| out::line(format!("  {w}")));
-    }
-    if !view.no_effect.is_empty() {
-        out::line("");
-        out::line("without effect in this version");
-        for idle in &view.no_effect {
-            out::line(format!("  {} ({})", idle.key, idle.origin));
-        }
+    match foreseen.refusal {
+        Some(refusal) => Err(refusal),
+        None => files::verdict(&view).and_then(|()| site::verdict(view.site_look.as_ref())),
     }
 }
 
-fn plugins(view: &CheckView) {
-    let mut table = out::table(&["PLUGIN", "STARTS", "STILL GETS", "WHY"]);
-    for line in &view.plugins {
-        let StartView {
-            plugin,
-            after,
-            owed,
-            held,
-            gone,
-            why,
-        } = line;
-        let after = match after {
-            Some(id) => format!("after event {id}"),
-            None => format!("new: {}", view.new_plugins),
-        };
-        let starts = match (held, gone) {
-            (true, false) => format!("held, {after}"),
-            (true, true) => format!("gone and held, {after}"),
-            (false, true) => format!("gone, {after}"),
-            (false, false) => after,
-        };
-        let named: Vec<_> = owed.iter().take(5).map(ToString::to_string).collect();
-        let more = match owed.len().saturating_sub(named.len()) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let owed = format!("{}{more}", named.join(" "));
-        table.add_row([plugin.to_string(), starts, owed, why.clone()]);
-    }
-    for line in table.lines() {
-        out::line(line.trim_end());
-    }
+fn duration(text: &str) -> Result<Duration, String> {
+    slated_config::parse_duration(text).ok_or_else(|| "takes a duration, such as 10m".into())
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod bar;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod events;

@@ -4,7 +4,6 @@
 //! plugin's process is this command's own. What is asked of the site, and what follows an answer,
 //! decides `core::replay`.
 
-mod bar;
 pub(super) mod call;
 pub(super) mod gather;
 pub(super) mod play;

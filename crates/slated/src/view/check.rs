@@ -8,12 +8,16 @@ use slated_model::{CallbackId, EventId, Matcher, PluginId};
 pub(crate) struct CheckView {
     /// The file that was read.
     pub(crate) configuration: String,
+    /// Every key that somebody set, and where.
+    pub(crate) configured: Vec<KeyView>,
     /// What works, but should not stay so.
     pub(crate) warnings: Vec<String>,
     /// Keys that do nothing in this version.
-    pub(crate) no_effect: Vec<IdleView>,
-    /// The address of the site. It is not asked.
+    pub(crate) no_effect: Vec<KeyView>,
+    /// The address of the site.
     pub(crate) site: String,
+    /// What it said; absent where it was not asked.
+    pub(crate) site_look: Option<SiteLook>,
     pub(crate) state: StateView,
     /// What the state is begun with, in a sentence.
     pub(crate) begins: Option<String>,
@@ -25,8 +29,31 @@ pub(crate) struct CheckView {
     pub(crate) pythons: Vec<PythonView>,
     /// What is in each plugin's file. Empty where nothing would start.
     pub(crate) files: Vec<FileView>,
+    /// What will differ from the Python daemon.
+    pub(crate) differences: Vec<String>,
     /// Why nothing would start.
     pub(crate) refusal: Option<String>,
+}
+
+/// What the site said.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct SiteLook {
+    pub(crate) version: Option<String>,
+    pub(crate) answers_in_ms: Option<u64>,
+    /// The most rows it gives at once, if it says so.
+    pub(crate) rows_a_page: Option<usize>,
+    /// How far its clock is ahead of this machine's, in seconds.
+    pub(crate) clock_ahead_s: Option<i64>,
+    /// Whether the script may log in and read events.
+    pub(crate) may_read: bool,
+    /// The newest event that it sees.
+    pub(crate) newest: Option<EventId>,
+    /// Why it cannot be read.
+    pub(crate) error: Option<String>,
+    pub(crate) hint: Option<String>,
+    /// Waiting alone may help.
+    #[serde(skip)]
+    pub(crate) is_down: bool,
 }
 
 /// A Python.
@@ -78,9 +105,9 @@ pub(crate) struct AsksView {
     pub(crate) stop_on_error: bool,
 }
 
-/// A key that does nothing.
+/// A key, and where it stands.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct IdleView {
+pub(crate) struct KeyView {
     pub(crate) key: String,
     pub(crate) origin: String,
 }
@@ -95,6 +122,8 @@ pub(crate) struct StateView {
     pub(crate) in_use: bool,
     /// That daemon's process, as far as known.
     pub(crate) pid: Option<u32>,
+    /// How many bytes are free for it, where the system says.
+    pub(crate) free: Option<u64>,
 }
 
 /// Where a plugin would start.

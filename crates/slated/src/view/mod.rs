@@ -13,6 +13,7 @@ mod check;
 mod decision;
 mod detail;
 mod failures;
+mod probe;
 mod recorded;
 pub(crate) mod refusal;
 mod reload;
@@ -26,7 +27,7 @@ use slated_store::Store;
 
 pub(crate) use begin::Begin;
 pub(crate) use check::{
-    AsksView, CheckView, FileState, FileView, IdleView, PythonView, StartView, StateView,
+    AsksView, CheckView, FileState, FileView, KeyView, PythonView, SiteLook, StartView, StateView,
 };
 pub(crate) use decision::DecisionView;
 pub(crate) use detail::{PluginDetail, recorded as plugin};
@@ -34,6 +35,7 @@ pub(crate) use failures::{
     FailuresView, GroupView, LetterView, Pick, Placed, SHOWN, Which, WishView, failures,
     letters_are,
 };
+pub(crate) use probe::{AnswerView, ProbeView, SpreadView};
 pub(crate) use recorded::{GONE, event, hold, offline, quarantined, stopped};
 pub(crate) use refusal::Refusal;
 pub(crate) use reload::{ChangedKey, ReloadView};

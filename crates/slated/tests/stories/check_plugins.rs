@@ -23,7 +23,7 @@ fn place(plugins: &[(&str, &str)]) -> Result<tempfile::TempDir> {
 /// Runs `slated check`; returns its exit code, stdout and stderr.
 fn check(folder: &tempfile::TempDir, flags: &[&str]) -> Result<(Option<i32>, String, String)> {
     let output = Command::new(SLATED)
-        .arg("check")
+        .args(["check", "--offline"])
         .args(flags)
         .current_dir(folder.path())
         .env("KEY", "secret")

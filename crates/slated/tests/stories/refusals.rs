@@ -183,7 +183,7 @@ fn a_check_says_what_a_start_would_refuse() -> Result<()> {
     let place = Place::new()?;
     let missing = GOOD.replace("\"plugins\"", "\"plugin\"");
     std::fs::write(place.path().join("slated.toml"), missing)?;
-    place.refuses_as_it_stands(&["check"], "error: the plugins folder HERE/plugin does not exist (slated.toml:6)\n\
+    place.refuses_as_it_stands(&["check", "--offline"], "error: the plugins folder HERE/plugin does not exist (slated.toml:6)\n\
                 hint: make it, or correct `plugins.folders`; relative paths start at the configuration file")?;
     // A good one is shown, with neither site nor state, and leaves no trace.
     std::fs::write(
@@ -197,7 +197,7 @@ fn a_check_says_what_a_start_would_refuse() -> Result<()> {
     )?;
     let before = place.files()?;
     let output = Command::new(SLATED)
-        .args(["check", "--from-id", "7"])
+        .args(["check", "--offline", "--from-id", "7"])
         .current_dir(place.path())
         .env("KEY", "secret")
         .env("SLATED_PYTHON", python::interpreter()?)

@@ -6,8 +6,8 @@ use slated_model::{CallbackId, Event, EventId};
 use slated_site::{Client, Query};
 use slated_store::{Sqlite, Store as _};
 
-use super::bar::spinner;
 use super::call::count;
+use crate::commands::bar::spinner;
 use crate::error::CommandError;
 
 /// Rows of the log that are read at once.

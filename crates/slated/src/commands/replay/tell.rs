@@ -9,11 +9,11 @@ use slated_core::replay::{DEATHS, SITE_FAILURES, Span, Why};
 use slated_host::{Report, wire};
 use slated_model::{EventId, PluginId};
 
-use super::bar;
 use super::call::{self, Call, CallView, WriteView, count};
 use super::gather::Gathered;
 use super::play::{Ended, Hears};
 use crate::clock::Clock;
+use crate::commands::bar;
 use crate::error::CommandError;
 use crate::out;
 

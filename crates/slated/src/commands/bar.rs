@@ -1,4 +1,4 @@
-//! How far a replay is, on a terminal's stderr; elsewhere nothing.
+//! How far something long is, on a terminal's stderr; elsewhere nothing.
 
 use std::time::Duration;
 
@@ -14,6 +14,14 @@ pub(super) fn spinner() -> ProgressBar {
 /// Shows how many of so many events are dealt with.
 pub(super) fn of(events: u64) -> ProgressBar {
     ProgressBar::new(events).with_style(style("{bar:30} {pos}/{len} events  {eta} left"))
+}
+
+/// Shows how much of a time is over, with what there is to say.
+pub(super) fn seconds(span: Duration) -> ProgressBar {
+    let bar =
+        ProgressBar::new(span.as_secs()).with_style(style("{bar:30} {elapsed} of {len} s  {msg}"));
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
 }
 
 fn style(template: &str) -> ProgressStyle {
