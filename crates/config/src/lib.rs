@@ -9,6 +9,8 @@
 //! Invariants: nothing here prints; a secret's value never reaches `Debug`, `Display` or an
 //! error; only [`System`] and [`Config::load`] look at the process's surroundings.
 //!
+//! [`Manifest`] is what a plugin's own file says where it is no Python file.
+//!
 //! Not here: which keys this version acts on (the binary knows), and finding plugins.
 
 mod changes;
@@ -19,6 +21,7 @@ mod diagnostic;
 mod environment;
 mod find;
 mod kinds;
+mod manifest;
 mod model;
 mod origin;
 mod read;
@@ -35,6 +38,7 @@ pub use config::{Config, Loaded, Override, Secrets, Source};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use environment::{Environment, System};
 pub use find::{find, places};
+pub use manifest::Manifest;
 pub use model::{
     Alerts, Control, Folder, Log, Mail, NewPlugins, OrderWait, Plugins, Site, State, Web,
 };

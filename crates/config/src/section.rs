@@ -39,6 +39,11 @@ impl Wrong {
         self.hint = Some(hint.into());
         self
     }
+    /// Gives a hint where there is none.
+    pub(crate) fn or_hint(mut self, hint: &str) -> Self {
+        self.hint.get_or_insert_with(|| hint.to_owned());
+        self
+    }
 }
 
 /// Gathers what reading a configuration brings to light.

@@ -9,6 +9,10 @@
 //! and gives each listing to [`Scan::step`]. It hashes what [`Effect::Hash`] asks for and
 //! answers with [`Scan::hashed`].
 //!
+//! What counts as a plugin says [`stem`]. A plugin may have several files, a manifest and the program
+//! that it names: their stamps are one stamp and their contents one content, so that all that is
+//! said here of a file holds for them together.
+//!
 //! [`Helpers`] does so for the modules that plugins import.
 //!
 //! Not here: file access, loading, what becomes of a plugin's lane.
@@ -27,7 +31,7 @@ use slated_model::PluginId;
 
 use self::file::{File, Found, Sight};
 pub use self::helpers::{HelperEffect, Helpers};
-pub use self::listing::{Content, Entry, Folder, Listing, Stamp};
+pub use self::listing::{Content, Entry, Folder, Listing, MANIFEST, Stamp, rank, stem};
 use crate::Mono;
 
 /// A file counts when two looks so far apart show the same stamp.
