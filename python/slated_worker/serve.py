@@ -11,8 +11,8 @@ from slated_worker import calls, channel as channels, clients, dry, events, impo
 from slated_worker import logs, memory, registrar, surroundings
 from slated_worker import watch as watches
 
-PROTOCOL = {"major": 1, "minor": 2}
-FEATURES = ["log", "dry", "imports"]
+PROTOCOL = {"major": 1, "minor": 3}
+FEATURES = ["log", "dry", "imports", "stack"]
 
 # How the process ends.
 OK = 0

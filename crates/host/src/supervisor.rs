@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use slated_model::CallbackId;
-use slated_wire::{CallResult, FromWorker, PROTOCOL, Ready, WorkerHello};
+use slated_wire::{CallResult, FromWorker, PROTOCOL, Ready, STACK, WorkerHello};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +38,8 @@ pub(crate) struct Supervisor {
     window: u32,
     /// It may not use as much memory as it likes.
     bounded: bool,
+    /// It shows its stack when it is signalled, and does not die of that.
+    shows_stack: bool,
     reports: mpsc::Sender<(WorkerId, Report)>,
     group: Group,
     kept: Kept,
@@ -79,6 +81,7 @@ impl Supervisor {
             limits: spawn.limits,
             window: spawn.window,
             bounded: spawn.memory.is_some(),
+            shows_stack: false,
             reports,
             group,
             kept,
@@ -342,6 +345,7 @@ impl Supervisor {
     fn greet(&mut self, hello: WorkerHello, until: Instant) -> Result<Report, String> {
         PROTOCOL.agree(hello.protocol).map_err(|e| e.to_string())?;
         self.phase = Phase::Loading { until };
+        self.shows_stack = hello.features.iter().any(|name| name == STACK);
         Ok(Report::Hello(hello))
     }
 
@@ -454,9 +458,9 @@ impl Supervisor {
     }
 
     fn ask_for_stack(&self) {
-        self.kept.await_stack();
-        // Before the worker is ready, its signal may not be caught yet and would end it.
-        if !matches!(self.phase, Phase::Starting { .. }) {
+        // One that has not said so, or nothing yet, would die of the signal.
+        if self.shows_stack {
+            self.kept.await_stack();
             self.group.signal_leader(Signal::USR2);
         }
     }

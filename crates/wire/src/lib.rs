@@ -34,7 +34,7 @@ pub use up::{
     CallError, CallResult, Callback, Done, Emails, FromWorker, Import, Imports, LoadFailed,
     LoadPhase, Log, Ready, WorkerHello, Write,
 };
-pub use version::{DRY, FEATURES, IMPORTS, PROTOCOL, Protocol, VersionMismatch};
+pub use version::{DRY, FEATURES, IMPORTS, PROTOCOL, Protocol, STACK, VersionMismatch};
 
 /// The longest line either side accepts unless the hello says otherwise: 16 MiB.
 pub const MAX_FRAME: usize = 16 * 1024 * 1024;

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 /// The version this crate speaks.
-pub const PROTOCOL: Protocol = Protocol { major: 1, minor: 2 };
+pub const PROTOCOL: Protocol = Protocol { major: 1, minor: 3 };
 
 /// The optional behaviour this crate knows, by name. What both sides list is in use.
-pub const FEATURES: &[&str] = &["log", DRY, IMPORTS];
+pub const FEATURES: &[&str] = &["log", DRY, IMPORTS, STACK];
 
 /// The worker lets its plugin write nothing to the site where the hello says so, and tells what
 /// would have been written. Since 1.1.
@@ -14,6 +14,10 @@ pub const DRY: &str = "dry";
 
 /// The worker says which files of the studio a plugin imported, while it runs, too. Since 1.2.
 pub const IMPORTS: &str = "imports";
+
+/// The worker writes its stack to stderr when it gets SIGUSR2, and lives on: only one that lists it
+/// is sent the signal, of which any other process dies. Since 1.3.
+pub const STACK: &str = "stack";
 
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
