@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::parent::Parents;
 use crate::process::Process;
+use crate::program::Program;
 use crate::{Spawn, SpawnError};
 
 /// How long the imports of a parent may take: as long as a worker's, which would take no less,
@@ -49,9 +50,10 @@ impl Launch {
     pub(crate) async fn start(&self, spawn: &Spawn) -> Result<Launched, SpawnError> {
         let mut note = None;
         if let Some(parents) = &self.0
+            && let Program::Python(python) = &spawn.program
             && !spawn.at_terminal()
         {
-            match parents.fork(spawn).await {
+            match parents.fork(spawn, python).await {
                 Ok(launched) => return Ok(launched),
                 Err(unserved) => {
                     note = unserved

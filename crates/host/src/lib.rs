@@ -6,6 +6,7 @@
 //!
 //! * [`Interpreter`]: which Python
 //! * [`WorkerCode`]: the Python side of a worker, carried in this binary
+//! * [`Program`]: what speaks the protocol for a plugin: that code, or a program of its own
 //! * [`Launch`]: how processes are started: by themselves, or forked from preloaded parents
 //! * [`Worker::start`]: a process, as a [`Handle`] to speak to and [`Report`]s to listen to
 //! * [`parse`]: plugin files read by their Python, and not run
@@ -34,6 +35,7 @@ mod parent;
 mod parse;
 mod pipes;
 mod process;
+mod program;
 mod report;
 mod spawn;
 mod stale;
@@ -47,6 +49,7 @@ pub use handle::{Handle, SendError};
 pub use interpreter::{Candidate, Interpreter, InterpreterError, Rejected, candidates};
 pub use launch::Launch;
 pub use parse::{Parsed, parse};
+pub use program::{Own, Program, Python};
 pub use report::{CallbackSpec, End, Exit, Report, Why};
 pub use spawn::{CallLimits, Environment, Spawn, SpawnError, Worker, WorkerId, unfit_folder};
 pub use stale::{Stale, reap_stale};

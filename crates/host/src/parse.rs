@@ -9,7 +9,7 @@ use slated_wire::LoadFailed;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use crate::spawn::python;
+use crate::program::python;
 use crate::{Environment, Interpreter, WorkerCode};
 
 /// How long it may take. Network shares are slow at first.
@@ -61,6 +61,7 @@ async fn ask(
     let question = serde_json::to_vec(files).map_err(|error| error.to_string())?;
     let mut child = python(program, code.folder(), env)
         .arg(PARSE)
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -20,13 +20,10 @@ use crate::group::{Group, Reach, offer_to_oom_killer, stat};
 use crate::handle::{Handle, Order};
 use crate::launch::Launched;
 use crate::process::{Ending, OurEnds, Process, new_pipes, new_socket};
+use crate::program::Program;
 use crate::stderr::{Kept, listen};
 use crate::supervisor::{ORDERS, Supervisor};
-use crate::{Exit, Interpreter, Launch, Report, WorkerCode, pipes};
-
-/// The variable by which the worker knows that it was not started by hand, and its value.
-/// `python/slated_worker/__main__.py` knows the same.
-const COOKIE: (&str, &str) = ("SLATED_WORKER_COOKIE", "7d0c1c52-plugin-worker");
+use crate::{Exit, Launch, Report, pipes};
 
 /// One start of a worker; never used twice in the life of a daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,10 +42,8 @@ pub struct Spawn {
     pub sha256: String,
     /// How its process is started.
     pub launch: Launch,
-    /// The worker's own code.
-    pub code: WorkerCode,
-    /// The Python to run it with.
-    pub interpreter: Interpreter,
+    /// What speaks the protocol for it.
+    pub program: Program,
     /// The variables it gets.
     pub env: Environment,
     /// Its working directory, or the daemon's.
@@ -100,10 +95,10 @@ pub struct CallLimits {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
-    /// The system did not start the interpreter.
+    /// The system did not start the program.
     #[error("cannot start {}: {source}", program.display())]
     Start {
-        /// The interpreter.
+        /// The program.
         program: PathBuf,
         /// Why not.
         source: io::Error,
@@ -129,8 +124,30 @@ impl SpawnError {
         let Self::Start { source, .. } = self else {
             return false;
         };
-        let none = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE];
+        let none = [
+            Errno::AGAIN,
+            Errno::NOMEM,
+            Errno::MFILE,
+            Errno::NFILE,
+            // Somebody still has it open who wrote it.
+            Errno::TXTBSY,
+        ];
         Errno::from_io_error(source).is_some_and(|errno| none.contains(&errno))
+    }
+
+    /// Says what the system means by refusing a program that is there, where its words mislead.
+    pub fn advice(&self) -> Option<&'static str> {
+        use rustix::io::Errno;
+        let Self::Start { source, .. } = self else {
+            return None;
+        };
+        match Errno::from_io_error(source)? {
+            Errno::NOENT => Some("is there a program of the name in its first line, behind `#!`?"),
+            Errno::NOEXEC => Some(
+                "a script begins with a line such as `#!/bin/sh`, and a program is built for this machine",
+            ),
+            _ => None,
+        }
     }
 }
 
@@ -269,7 +286,7 @@ impl Spawn {
     /// Starts the process by itself.
     pub(crate) fn run(&self) -> Result<Process, SpawnError> {
         self.try_run().map_err(|source| SpawnError::Start {
-            program: self.interpreter.path.clone(),
+            program: self.program.path().to_owned(),
             source,
         })
     }
@@ -285,8 +302,10 @@ impl Spawn {
             return self.run_at_terminal();
         }
         let (pipes, theirs) = new_pipes()?;
-        let mut command = python(&self.interpreter.path, self.code.folder(), &self.env);
+        let mut command = self.program.command(&self.env, self.config.umask);
+        // At the head of a group that dies with it.
         command
+            .process_group(0)
             .stdin(theirs.input)
             .stdout(theirs.output)
             .stderr(theirs.errors);
@@ -295,7 +314,7 @@ impl Spawn {
 
     fn run_at_terminal(&self) -> io::Result<Process> {
         let (pipes, theirs) = new_socket()?;
-        let mut command = plain(&self.interpreter.path, self.code.folder(), &self.env);
+        let mut command = self.program.command(&self.env, self.config.umask);
         command.env("SLATED_FD", theirs.as_raw_fd().to_string());
         self.begin(command, pipes)
     }
@@ -313,28 +332,6 @@ impl Spawn {
             ending: Ending::Ours(child),
         })
     }
-}
-
-/// Returns the command that runs a Python with the worker's code, at the head of a process group
-/// that dies with it.
-pub(crate) fn python(interpreter: &Path, code: &Path, env: &Environment) -> Command {
-    let mut command = plain(interpreter, code, env);
-    command.process_group(0);
-    command
-}
-
-/// The same, in this process's group.
-fn plain(interpreter: &Path, code: &Path, env: &Environment) -> Command {
-    // No flags: `-I` and `-E` would take away what studios set (PYTHONPATH, user site),
-    // and `-u` would let what a sitecustomize prints into the protocol.
-    let mut command = Command::new(interpreter);
-    command.arg(code);
-    env.apply(&mut command);
-    command
-        .env(COOKIE.0, COOKIE.1)
-        .env("SLATED_PROTOCOL", PROTOCOL.major.to_string())
-        .kill_on_drop(true);
-    command
 }
 
 impl Environment {

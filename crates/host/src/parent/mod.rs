@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::launch::Launched;
 use crate::process::{Ending, Process, new_pipes};
-use crate::{Environment, Spawn};
+use crate::{Environment, Python, Spawn};
 use task::{Ask, Forked, Refused};
 
 /// How many workers wait for a parent; beyond, their starts wait one step before.
@@ -92,8 +92,8 @@ impl Parents {
     }
 
     /// Starts a process by a fork.
-    pub(crate) async fn fork(&self, spawn: &Spawn) -> Result<Launched, Unserved> {
-        let key = Key::of(spawn);
+    pub(crate) async fn fork(&self, spawn: &Spawn, python: &Python) -> Result<Launched, Unserved> {
+        let key = Key::of(spawn, python);
         let mut note = None;
         for _ in 0..TURNS {
             let (asks, untold) = self.parent(&key);
@@ -202,10 +202,10 @@ fn lock(slots: &Mutex<Slots>) -> MutexGuard<'_, Slots> {
 }
 
 impl Key {
-    fn of(spawn: &Spawn) -> Self {
+    fn of(spawn: &Spawn, python: &Python) -> Self {
         Self {
-            interpreter: spawn.interpreter.path.clone(),
-            code: spawn.code.folder().to_owned(),
+            interpreter: python.interpreter.path.clone(),
+            code: python.code.folder().to_owned(),
             env: spawn.env.clone(),
             import_paths: spawn.config.import_paths.clone(),
             umask: spawn.config.umask,

@@ -22,7 +22,8 @@ use super::{Key, Place};
 use crate::End;
 use crate::group::Group;
 use crate::process::{TheirEnds, Told};
-use crate::spawn::{WorkerId, millis, python};
+use crate::program::python;
+use crate::spawn::{WorkerId, millis};
 use crate::stderr::{Kept, listen};
 
 /// The argument that makes it a parent; `python/slated_worker/__main__.py` knows it, too.
@@ -168,6 +169,8 @@ impl Parent {
         let mut command = python(&key.interpreter, &key.code, &key.env);
         command
             .arg(PRELOAD)
+            // At the head of a group that dies with it.
+            .process_group(0)
             .stdin(OwnedFd::from(theirs))
             .stdout(their_words.try_clone()?)
             .stderr(their_words);

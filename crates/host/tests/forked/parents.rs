@@ -178,12 +178,12 @@ async fn there_is_one_parent_for_each_python_paths_and_variables() {
     // A client of its own in the import paths, and variables of its own.
     let mut other = with_client("__version__ = 'another'").await;
     other.spawn.launch = stage.spawn.launch.clone();
-    other.spawn.code = stage.spawn.code.clone();
+    other.python().code = stage.python().code.clone();
     let mut another = other.start();
     assert_eq!(client_version(&mut another).await, "another");
     let mut vars = Stage::new().await.var("MINE", "yes");
     vars.spawn.launch = stage.spawn.launch.clone();
-    vars.spawn.code = stage.spawn.code.clone();
+    vars.python().code = stage.python().code.clone();
     let third = vars.ready().await;
     let parents: BTreeSet<u32> = [&first, &another, &third]
         .map(|player| parent(player.pid()))

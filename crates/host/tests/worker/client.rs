@@ -30,7 +30,7 @@ def registerCallbacks(reg):
 
 async fn stage() -> Stage {
     let mut stage = Stage::new().await.plugin("asks", PLUGIN);
-    stage.spawn.interpreter = python_with_client().await;
+    stage.python().interpreter = python_with_client().await;
     stage.spawn.config.import_paths.clear();
     stage.spawn.site.url = NOBODY.into();
     stage

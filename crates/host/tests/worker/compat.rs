@@ -135,7 +135,7 @@ def registerCallbacks(reg):
     reg.registerCallback('one', 'key-of-one', f)
 ";
     let mut stage = Stage::new().await.plugin("clients", text);
-    stage.spawn.interpreter = python_with_client().await;
+    stage.python().interpreter = python_with_client().await;
     stage.spawn.config.import_paths.clear();
     // Nobody listens there: what is not used asks for nothing.
     stage.spawn.site.url = "http://127.0.0.1:1".into();
@@ -177,7 +177,7 @@ def registerCallbacks(reg):
     reg.registerCallback('s', 'k', f)
 ";
     let mut stage = Stage::new().await.plugin("times", text);
-    stage.spawn.interpreter = python_with_client().await;
+    stage.python().interpreter = python_with_client().await;
     stage.spawn.config.import_paths.clear();
     let mut player = stage.ready().await;
     let at = "2026-05-04T10:00:00Z";

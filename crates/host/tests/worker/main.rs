@@ -28,6 +28,8 @@ mod memory;
 #[cfg(test)]
 mod mischief;
 #[cfg(test)]
+mod own;
+#[cfg(test)]
 mod protocol;
 #[cfg(test)]
 mod speed;

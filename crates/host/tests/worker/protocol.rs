@@ -1,10 +1,8 @@
 //! Workers that break the protocol are ended, and that is a death, never a wrong answer.
 
-use std::os::unix::fs::PermissionsExt;
-
 use serde_json::json;
 use slated_host::wire::FrameError;
-use slated_host::{End, Exit, Launch, Report, SendError, SpawnError, Why};
+use slated_host::{End, Exit, Report, SendError, SpawnError, Why};
 
 use crate::stage::{ACT, QUIET, Stage, frame};
 
@@ -13,13 +11,7 @@ const READY: &str = r#"{"type":"ready","callbacks":[]}"#;
 
 /// Starts a shell script in the place of Python; returns how it ended and what it said.
 async fn impostor(script: &str) -> (Exit, Vec<Report>) {
-    let mut stage = Stage::new().await;
-    let program = stage.path("impostor");
-    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    stage.spawn.interpreter.path = program;
-    stage.spawn.launch = Launch::plain();
-    stage.start().exit().await
+    Stage::new().await.script(script, &[]).start().exit().await
 }
 
 fn wrong(exit: &Exit) -> &str {
@@ -60,7 +52,7 @@ async fn another_major_version_is_refused() {
     let (exit, _) = impostor(&format!("echo '{hello}'; sleep 60")).await;
     assert_eq!(
         wrong(&exit),
-        "the worker speaks protocol 2.0, slated speaks 1.2"
+        "the worker speaks protocol 2.0, slated speaks 1.3"
     );
 }
 
@@ -138,7 +130,7 @@ async fn what_cannot_be_started_is_said() {
     let error = slated_host::Worker::start(&stage.spawn, sender).unwrap_err();
     assert!(matches!(error, SpawnError::Folder { .. }));
     stage.spawn.cwd = None;
-    stage.spawn.interpreter.path = "/no/such/python".into();
+    stage.python().interpreter.path = "/no/such/python".into();
     let mut player = stage.start();
     let Report::Unstarted(error) = player.next().await else {
         panic!("it was started");

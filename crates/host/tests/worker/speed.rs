@@ -14,7 +14,7 @@ const PLUGIN: &str = "def nothing(sg, logger, event, args): pass\n\
 
 async fn stage() -> Stage {
     let mut stage = Stage::new().await.plugin("nothing", PLUGIN);
-    stage.spawn.interpreter = python_with_client().await;
+    stage.python().interpreter = python_with_client().await;
     stage.spawn.config.import_paths.clear();
     stage
 }

@@ -1,6 +1,8 @@
 //! A worker under test: started with a plugin, told what to do, listened to.
 
 use std::collections::VecDeque;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use slated_host::wire::{Config, EventFrame, Site};
 use slated_host::{
-    CallLimits, Environment, Exit, Handle, Interpreter, Report, Spawn, Worker, WorkerCode, WorkerId,
+    CallLimits, Environment, Exit, Handle, Interpreter, Own, Program, Python, Report, Spawn,
+    Worker, WorkerCode, WorkerId,
 };
 use slated_model::PluginId;
 use tokio::sync::mpsc;
@@ -65,8 +68,10 @@ impl Stage {
             file: plugins.join("misbehaving.py"),
             sha256: String::new(),
             launch: crate::launch(),
-            code,
-            interpreter: python().await,
+            program: Program::Python(Python {
+                code,
+                interpreter: python().await,
+            }),
             env: Environment {
                 // A variable of the tests, not of the plugin.
                 remove: vec!["SLATED_TEST_PYTHON".into()],
@@ -102,6 +107,22 @@ impl Stage {
         std::fs::write(&file, text).unwrap();
         self.spawn.plugin = PluginId::new(self.folder.path().to_str().unwrap(), name);
         self.spawn.file = file;
+        self
+    }
+    /// Returns the Python that runs it.
+    pub(crate) fn python(&mut self) -> &mut Python {
+        match &mut self.spawn.program {
+            Program::Python(python) => python,
+            Program::Own(own) => panic!("no Python: {own:?}"),
+        }
+    }
+    /// Puts a shell script in the place of Python.
+    pub(crate) fn script(mut self, script: &str, args: &[&str]) -> Self {
+        let path = self.path("impostor");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        let args = args.iter().map(ToString::to_string).collect();
+        self.spawn.program = Program::Own(Own { path, args });
         self
     }
     /// Sets a variable.

@@ -139,9 +139,10 @@ async fn a_breakpoint_fails_with_a_clear_message() {
 
 #[tokio::test]
 async fn a_worker_started_by_hand_prints_help() {
-    let stage = Stage::new().await;
-    let output = tokio::process::Command::new(&stage.spawn.interpreter.path)
-        .arg(stage.spawn.code.folder())
+    let mut stage = Stage::new().await;
+    let python = stage.python();
+    let output = tokio::process::Command::new(&python.interpreter.path)
+        .arg(python.code.folder())
         .output()
         .await
         .unwrap();
