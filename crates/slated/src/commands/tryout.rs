@@ -19,7 +19,7 @@ use super::common::ConfigArgs;
 use super::replay::gather::Matched;
 use super::replay::play::{Hears as _, Player};
 use super::replay::{DRY, choose, run_id};
-use crate::daemon::{Apart, Purpose};
+use crate::daemon::{self, Apart, Purpose};
 use crate::error::CommandError;
 use crate::out;
 use crate::signals::{Signals, leave_interrupts};
@@ -106,6 +106,13 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
         );
     }
     let mut place = Place::find(&args).await?;
+    if args.pdb && daemon::is_manifest(&place.file) {
+        return Err(CommandError::usage(format!(
+            "--pdb is Python's debugger, and {} is a program of its own",
+            place.plugin
+        ))
+        .hint("leave it out; what the plugin writes to stderr is shown"));
+    }
     let Found { event, from } = args.event.find(&place).await?;
     let simulated = match &place.client {
         Some(client) => is_simulator(&place.config.site.url, client).await,

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::interpreters;
+use super::sources::Source;
 use super::workers::{Manner, Workers, broken};
 use crate::error::CommandError;
 
@@ -23,6 +24,10 @@ const REPORTS: usize = 256;
 
 /// How long a process may take to end that was told goodbye.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// What is said of a worker that is to be dry and knows no such thing.
+pub(super) const UNKEPT: &str =
+    "its worker cannot be kept from writing to the site: it does not list the feature `dry`";
 
 /// What processes are started for.
 pub(crate) struct Purpose {
@@ -70,7 +75,7 @@ impl Apart {
         purpose: Purpose,
     ) -> Result<Self, CommandError> {
         let known = [plugin.clone()];
-        let (python, named) = interpreters::find(config, &known, python).await?;
+        let pythons = interpreters::find(config, &known, python).await?;
         let folder = tempfile::tempdir().map_err(|error| {
             CommandError::configuration(format!("no temporary folder can be made: {error}"))
                 .hint("make room in it, or name another one: TMPDIR")
@@ -81,7 +86,7 @@ impl Apart {
         Ok(Self {
             plugin: plugin.clone(),
             purpose,
-            workers: Workers::new(config.clone(), secrets, code, python, named, report),
+            workers: Workers::new(config.clone(), secrets, code, pythons, report),
             reports,
             space,
             seq: 0,
@@ -106,7 +111,8 @@ impl Apart {
             debug: self.purpose.debug,
             offline: self.purpose.offline,
         };
-        let started = self.workers.start_apart(plugin, manner);
+        let source = Source::of(&self.workers.config().plugins.folders, plugin);
+        let started = self.workers.start_apart(plugin, &source, manner);
         let handle = self
             .handle
             .insert(started.map_err(|unstarted| fail(unstarted.error))?);
@@ -117,8 +123,8 @@ impl Apart {
                 Report::Hello(hello) if dry && !hello.features.iter().any(|f| f == wire::DRY) => {
                     handle.kill();
                     failed = Some(
-                        fail("its worker cannot be kept from writing to the site".into())
-                            .hint("only a live run is possible"),
+                        fail(UNKEPT.into())
+                            .hint("only a live run is possible: with --live it may write"),
                     );
                 }
                 Report::Hello(hello) => {
@@ -152,7 +158,7 @@ impl Apart {
                 }
                 Report::Unstarted(error) => {
                     self.handle = None;
-                    return Err(fail(self.workers.unstarted(plugin, &error).error));
+                    return Err(fail(self.workers.unstarted(plugin, &source, &error).error));
                 }
                 Report::Exited(exit) => {
                     self.handle = None;

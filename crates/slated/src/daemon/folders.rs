@@ -1,24 +1,22 @@
 //! Looks at the plugins' files and tells the dispatcher what changed.
 //!
 //! `core::scan` decides what a listing means; here folders are listed and files hashed, off the
-//! dispatcher's task, since both may stand on a slow network share.
+//! dispatcher's task, since both may stand on a slow network share. For the same reason what a manifest
+//! says is read here and handed on: what is started is what was hashed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use slated_core::Mono;
-use slated_core::scan::{
-    Content, Effect, Entry, Folder, HelperEffect, Helpers, Listing, Scan, Stamp,
-};
+use slated_core::scan::{Content, Effect, HelperEffect, Helpers, Scan, Stamp};
 use slated_model::{LaneRow, PluginId};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::message::{FileChange, Imports, Message, Text};
+use super::sources::{self, Source, hash, stamp};
 use crate::clock::Clock;
 use crate::error::CommandError;
 use crate::tell::{Fact, Teller};
@@ -30,6 +28,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Scanner {
     folders: Vec<slated_config::Folder>,
     scan: Scan,
+    /// What runs each plugin, as it was last read.
+    sources: BTreeMap<PluginId, Source>,
     /// What plugins import, as they say.
     imports: watch::Receiver<Imports>,
     helpers: Helpers,
@@ -58,6 +58,7 @@ impl Scanner {
         Self {
             folders: folders.to_vec(),
             scan,
+            sources: BTreeMap::new(),
             imports,
             helpers: Helpers::default(),
             clock,
@@ -69,7 +70,7 @@ impl Scanner {
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), CommandError> {
         loop {
             let folders = self.folders.clone();
-            let listing = off_thread(move || list(&folders)).await?;
+            let listing = off_thread(move || sources::list(&folders)).await?;
             let effects = self.scan.step(self.clock.now(), &listing);
             let mut changes = self.act(effects).await?;
             changes.extend(self.look_at_helpers().await?);
@@ -90,8 +91,12 @@ impl Scanner {
         while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Hash { plugin, stamp } => {
-                    let path = self.path(&plugin);
-                    let content = off_thread(move || hash(&path, stamp)).await?;
+                    let (folders, id) = (self.folders.clone(), plugin.clone());
+                    let read = off_thread(move || sources::read(&folders, &id, stamp)).await?;
+                    let content = read.map(|(content, source)| {
+                        self.sources.insert(plugin.clone(), source);
+                        content
+                    });
                     effects.extend(self.scan.hashed(self.clock.now(), &plugin, stamp, content));
                 }
                 Effect::Appeared {
@@ -100,8 +105,8 @@ impl Scanner {
                     mtime_ns,
                 } => {
                     changes.push(FileChange::Appeared {
+                        text: self.text(&plugin, content, mtime_ns),
                         plugin,
-                        text: text(content, mtime_ns),
                         from: None,
                     });
                 }
@@ -111,9 +116,10 @@ impl Scanner {
                     content,
                     mtime_ns,
                 } => {
+                    self.sources.remove(&from);
                     changes.push(FileChange::Appeared {
+                        text: self.text(&to, content, mtime_ns),
                         plugin: to,
-                        text: text(content, mtime_ns),
                         from: Some(from),
                     });
                 }
@@ -123,14 +129,17 @@ impl Scanner {
                     mtime_ns,
                 } => {
                     changes.push(FileChange::Changed {
+                        text: self.text(&plugin, content, mtime_ns),
                         plugin,
-                        text: text(content, mtime_ns),
                     });
                 }
                 Effect::Touched { plugin, mtime_ns } => {
                     changes.push(FileChange::Touched { plugin, mtime_ns });
                 }
-                Effect::Gone { plugin } => changes.push(FileChange::Gone { plugin }),
+                Effect::Gone { plugin } => {
+                    self.sources.remove(&plugin);
+                    changes.push(FileChange::Gone { plugin });
+                }
                 Effect::FileUnreadable { plugin, reason } => {
                     self.teller.tell(Fact::FileUnreadable {
                         plugin,
@@ -200,49 +209,13 @@ impl Scanner {
             .unwrap_or_default();
     }
 
-    fn path(&self, plugin: &PluginId) -> PathBuf {
-        file_of(&self.folders, plugin)
-    }
-}
-
-fn text(content: Content, mtime_ns: i64) -> Text {
-    Text {
-        sha256: content.0,
-        mtime_ns,
-    }
-}
-
-/// Returns the plugins whose files are there now.
-pub(crate) fn present(folders: &[slated_config::Folder]) -> Vec<PluginId> {
-    let mut plugins = Vec::new();
-    for folder in folders {
-        // What cannot be listed is told of by the first scan.
-        for entry in entries(&folder.path).unwrap_or_default() {
-            let stem = entry
-                .name
-                .strip_suffix(".py")
-                .filter(|s| !s.starts_with('.'));
-            plugins.extend(stem.map(|stem| folder.plugin(stem)));
+    fn text(&self, plugin: &PluginId, content: Content, mtime_ns: i64) -> Text {
+        Text {
+            sha256: content.0,
+            mtime_ns,
+            source: self.sources.get(plugin).cloned().unwrap_or_default(),
         }
     }
-    plugins
-}
-
-/// Tells whether a plugin's file names `registerCallbacks`: one that does not is a module that
-/// others import. One that cannot be read may name it.
-pub(crate) fn registers(folders: &[slated_config::Folder], plugin: &PluginId) -> bool {
-    let name = b"registerCallbacks";
-    std::fs::read(file_of(folders, plugin))
-        .map_or(true, |text| text.windows(name.len()).any(|at| at == name))
-}
-
-/// Returns the file of a plugin.
-pub(crate) fn file_of(folders: &[slated_config::Folder], plugin: &PluginId) -> PathBuf {
-    let folder = folders
-        .iter()
-        .find(|f| f.plugin("").folder() == plugin.folder());
-    let folder = folder.map_or_else(|| PathBuf::from(plugin.folder()), |f| f.path.clone());
-    folder.join(format!("{}.py", plugin.stem()))
 }
 
 async fn off_thread<T: Send + 'static>(
@@ -253,44 +226,6 @@ async fn off_thread<T: Send + 'static>(
         .map_err(CommandError::internal)
 }
 
-fn list(folders: &[slated_config::Folder]) -> Listing {
-    let one = |folder: &slated_config::Folder| Folder {
-        path: folder.name.clone(),
-        entries: entries(&folder.path).map_err(|e| e.to_string()),
-    };
-    Listing {
-        folders: folders.iter().map(one).collect(),
-    }
-}
-
-fn entries(folder: &Path) -> std::io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        // A name that is not UTF-8 cannot be a module of Python's either.
-        let Ok(name) = entry.file_name().into_string() else {
-            continue;
-        };
-        let stat = std::fs::metadata(entry.path())
-            .ok()
-            .map(|m| (m.is_file(), stamp(&m)));
-        entries.push(Entry { name, stat });
-    }
-    Ok(entries)
-}
-
-fn stamp(meta: &Metadata) -> Stamp {
-    let mtime_ns = meta
-        .mtime()
-        .saturating_mul(1_000_000_000)
-        .saturating_add(meta.mtime_nsec());
-    Stamp {
-        mtime_ns,
-        size: meta.len(),
-        inode: meta.ino(),
-    }
-}
-
 /// Returns the stamps of those files that are there.
 fn stamps(paths: Vec<String>) -> BTreeMap<String, Stamp> {
     let stamp = |path: String| {
@@ -298,14 +233,4 @@ fn stamps(paths: Vec<String>) -> BTreeMap<String, Stamp> {
         Some((path, stamp(&meta)))
     };
     paths.into_iter().filter_map(stamp).collect()
-}
-
-/// Hashes a file, unless it is being changed.
-fn hash(path: &Path, before: Stamp) -> Result<Content, String> {
-    let text = std::fs::read(path).map_err(|e| e.to_string())?;
-    let after = std::fs::metadata(path).map_err(|e| e.to_string())?;
-    if stamp(&after) != before {
-        return Err("it is being written".into());
-    }
-    Ok(Content(format!("{:x}", Sha256::digest(&text))))
 }

@@ -13,10 +13,10 @@ use slated_model::PluginId;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::apart::died_loading;
-use super::folders::file_of;
+use super::apart::{UNKEPT, died_loading};
 use super::interpreters;
 use super::plugin::Broken;
+use super::sources::{Runs, Source, file_of, is_manifest};
 use super::workers::{Manner, Workers, broken};
 use crate::error::CommandError;
 
@@ -41,7 +41,7 @@ pub(crate) struct Inspector {
 pub(crate) struct Look {
     pub(crate) plugin: PluginId,
     pub(crate) file: PathBuf,
-    /// The Python it runs with, where that could be found.
+    /// The Python it runs with, where it is one and that could be found.
     pub(crate) python: Option<Interpreter>,
     pub(crate) found: Found,
 }
@@ -69,7 +69,7 @@ impl Inspector {
         known: &[PluginId],
         python: Option<&Path>,
     ) -> Result<Self, CommandError> {
-        let (python, named) = interpreters::find(config, known, python).await?;
+        let pythons = interpreters::find(config, known, python).await?;
         let folder = tempfile::tempdir().map_err(|error| {
             CommandError::configuration(format!("no temporary folder can be made: {error}"))
                 .hint("make room in it, or name another one: TMPDIR")
@@ -78,7 +78,7 @@ impl Inspector {
         let (report, reports) = mpsc::channel(REPORTS);
         Ok(Self {
             config: config.clone(),
-            workers: Workers::new(config.clone(), secrets, code, python, named, report),
+            workers: Workers::new(config.clone(), secrets, code, pythons, report),
             reports,
             _code: folder,
         })
@@ -109,9 +109,10 @@ impl Inspector {
             while running.len() < room
                 && let Some(plugin) = waiting.pop_front()
             {
-                match self.workers.start_apart(plugin, manner) {
+                let source = self.source(plugin);
+                match self.workers.start_apart(plugin, &source, manner) {
                     Ok(handle) => {
-                        let loading = Loading::new(plugin, handle);
+                        let loading = Loading::new(plugin, source, handle);
                         running.insert(loading.handle.id(), loading);
                     }
                     Err(unstarted) => {
@@ -130,7 +131,8 @@ impl Inspector {
             };
             let ended = match report {
                 Report::Unstarted(error) => {
-                    let why = self.workers.unstarted(&loading.plugin, &error).error;
+                    let Loading { plugin, source, .. } = loading;
+                    let why = self.workers.unstarted(plugin, source, &error).error;
                     Some(Found::broken(why))
                 }
                 report => loading.hear(report),
@@ -144,11 +146,24 @@ impl Inspector {
         self.looks(plugins, found)
     }
 
-    /// Parses plugins with their Pythons, and runs none.
+    /// Parses plugins with their Pythons, and runs none. Of one that is a program of its own the
+    /// manifest is all that can be read.
     pub(crate) async fn parse(&self, plugins: &[PluginId]) -> Vec<Look> {
         let mut found = BTreeMap::new();
         let mut groups: BTreeMap<(PathBuf, Environment), Group<'_>> = BTreeMap::new();
         for plugin in plugins {
+            match self.source(plugin).runs {
+                Runs::Python => {}
+                Runs::Own { .. } => {
+                    let warnings = Vec::new();
+                    found.insert(plugin.clone(), Found::Parses { warnings });
+                    continue;
+                }
+                Runs::Nothing(why) => {
+                    found.insert(plugin.clone(), Found::broken(why));
+                    continue;
+                }
+            }
             match self.workers.parser(plugin) {
                 Ok((python, code, env)) => {
                     let key = (python.path.clone(), env);
@@ -185,14 +200,22 @@ impl Inspector {
         file_of(&self.config.plugins.folders, plugin)
     }
 
+    fn source(&self, plugin: &PluginId) -> Source {
+        Source::of(&self.config.plugins.folders, plugin)
+    }
+
     fn looks(&self, plugins: &[PluginId], mut found: BTreeMap<PluginId, Found>) -> Vec<Look> {
-        let look = |plugin: &PluginId| Look {
-            plugin: plugin.clone(),
-            file: self.file(plugin),
-            python: self.workers.python_of(plugin).ok().cloned(),
-            found: found
-                .remove(plugin)
-                .unwrap_or_else(|| Found::broken("nobody reports of its process".into())),
+        let look = |plugin: &PluginId| {
+            let file = self.file(plugin);
+            let python = self.workers.python_of(plugin).ok();
+            Look {
+                plugin: plugin.clone(),
+                python: python.filter(|_| !is_manifest(&file)).cloned(),
+                file,
+                found: found
+                    .remove(plugin)
+                    .unwrap_or_else(|| Found::broken("nobody reports of its process".into())),
+            }
         };
         plugins.iter().map(look).collect()
     }
@@ -204,14 +227,16 @@ type Group<'a> = (&'a Interpreter, &'a WorkerCode, Vec<&'a PluginId>);
 /// A plugin that is being loaded.
 struct Loading {
     plugin: PluginId,
+    source: Source,
     handle: Handle,
     found: Option<Found>,
 }
 
 impl Loading {
-    fn new(plugin: &PluginId, handle: Handle) -> Self {
+    fn new(plugin: &PluginId, source: Source, handle: Handle) -> Self {
         Self {
             plugin: plugin.clone(),
+            source,
             handle,
             found: None,
         }
@@ -222,8 +247,10 @@ impl Loading {
         match report {
             Report::Hello(hello) if !hello.features.iter().any(|f| f == wire::DRY) => {
                 self.handle.kill();
-                let why = "its worker cannot be kept from writing to the site: it was not loaded";
-                self.found = Some(Found::broken(why.into()));
+                // Nothing is wrong with it: a daemon asks nobody to be dry.
+                let why = format!("not loaded: {UNKEPT}");
+                let warnings = vec![why];
+                self.found = Some(Found::Parses { warnings });
             }
             Report::Ready {
                 callbacks,

@@ -11,11 +11,18 @@ use slated_config::Config;
 use slated_host::{Candidate, Interpreter, InterpreterError};
 use slated_model::PluginId;
 
+use super::sources::{file_of, is_manifest};
 use super::workers::environment;
 use crate::error::CommandError;
 
-/// The Python of plugins that name none of their own, and those that are named, by the name.
-pub(super) type Interpreters = (Interpreter, BTreeMap<PathBuf, Interpreter>);
+/// The Pythons of plugins.
+pub(super) struct Interpreters {
+    /// That of plugins that name none of their own; none, where no plugin is a Python file and there is
+    /// no Python either.
+    pub(super) usual: Option<Interpreter>,
+    /// Those that are named, by the name.
+    pub(super) named: BTreeMap<PathBuf, Interpreter>,
+}
 
 /// Returns the Python that a plugin or its folder names, with the key and where it stands.
 pub(super) fn own(config: &Config, plugin: &PluginId) -> Option<(PathBuf, String)> {
@@ -40,8 +47,14 @@ pub(super) async fn find(
     let setting = config.defaults.python.as_deref();
     let setting = setting.map(|program| (program, origin.as_str()));
     let candidates = slated_host::candidates(flag, setting, |name| std::env::var_os(name));
-    let found = Interpreter::find(candidates, &env, paths).await;
-    let (python, passed) = found.map_err(no_python)?;
+    let (usual, passed) = match Interpreter::find(candidates, &env, paths).await {
+        Ok((found, passed)) => (Some(found), passed),
+        // One that is named and unfit is an error all the same.
+        Err(InterpreterError::NoneFound { rejected, .. }) if none_needed(config, known) => {
+            (None, rejected)
+        }
+        Err(error) => return Err(no_python(error)),
+    };
     for rejected in passed {
         let Candidate {
             program, origin, ..
@@ -52,7 +65,12 @@ pub(super) async fn find(
             rejected.reason
         );
     }
-    tracing::info!("Plugins run with {}.", described(&python));
+    match &usual {
+        Some(python) => tracing::info!("Plugins run with {}.", described(python)),
+        None => tracing::info!(
+            "No Python is there, and no plugin needs one. Restart slated when that changes."
+        ),
+    }
     let mut named: BTreeMap<PathBuf, Interpreter> = BTreeMap::new();
     for plugin in known.iter().cloned().chain(to_come(config)) {
         let Some((program, origin)) = own(config, &plugin) else {
@@ -73,7 +91,14 @@ pub(super) async fn find(
         tracing::info!("{} is {}.", candidate.origin, described(&found));
         named.insert(program, found);
     }
-    Ok((python, named))
+    Ok(Interpreters { usual, named })
+}
+
+/// Tells whether there are plugins, and each has a program of its own.
+fn none_needed(config: &Config, known: &[PluginId]) -> bool {
+    let folders = &config.plugins.folders;
+    let own = |plugin: &PluginId| is_manifest(&file_of(folders, plugin));
+    !known.is_empty() && known.iter().all(own)
 }
 
 /// Returns plugins whose files may come later, as far as the configuration speaks of them: one in

@@ -1,21 +1,21 @@
 //! What the daemon's tasks say to the dispatcher.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use slated_config::Config;
 use slated_core::resume::From;
 use slated_core::scan::Content;
 use slated_core::{Mono, lane};
-use slated_host::Interpreter;
 use slated_model::{
     CallbackId, EventId, LaneRow, Matcher, Offset, OutcomeRow, PluginId, Row, Void,
 };
 use slated_store::{LogEnd, Recorded};
 use tokio::sync::oneshot;
 
+use super::interpreters::Interpreters;
 use super::journal::Place;
+use super::sources::Source;
 use crate::view::{Placed, PluginDetail, PluginView, Refusal, WishView};
 
 /// Something the dispatcher must know.
@@ -117,10 +117,7 @@ pub(crate) enum Question {
 /// What plugins are run by, all of it.
 pub(crate) struct Settings {
     pub(crate) config: Config,
-    /// The interpreter of plugins that name none.
-    pub(crate) python: Interpreter,
-    /// Those that plugins name.
-    pub(crate) named: BTreeMap<PathBuf, Interpreter>,
+    pub(super) pythons: Interpreters,
 }
 
 /// What a person can wish of dead letters.
@@ -205,13 +202,15 @@ pub(crate) enum Act {
 /// What each plugin imported, by path.
 pub(crate) type Imports = BTreeMap<PluginId, BTreeMap<String, Content>>;
 
-/// A plugin's file as it was read.
+/// A plugin's file as it was read; of one with a manifest, all its files together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text {
     /// SHA-256 of its content, in hex; empty if it was not read yet.
     pub(crate) sha256: String,
     /// When it was modified, in nanoseconds since 1970.
     pub(crate) mtime_ns: i64,
+    /// Which it is, and what runs it.
+    pub(crate) source: Source,
 }
 
 /// A change of a plugin's file, as the dispatcher hears of it.

@@ -4,7 +4,7 @@
 //! * `intake` asks the site and appends to the log
 //! * `dispatch` owns lanes and lives, and does what they decide; `plugin`, `workers`, `journal`,
 //!   `tail` and `pages` are its parts
-//! * `folders` looks at the plugins' files
+//! * `folders` looks at the plugins' files, which `sources` reads
 //! * `retention` lets old events go
 //! * `control` (in `web`) answers people
 //! * `reload` reads the configuration again when it is told to
@@ -32,6 +32,7 @@ pub(crate) mod reload;
 mod retention;
 mod show;
 mod since;
+mod sources;
 mod tail;
 mod workers;
 
@@ -39,9 +40,9 @@ pub(crate) use apart::{Apart, Purpose, Ready};
 pub(crate) use dispatch::{
     LONGEST_STOP, resume_on_record, skip_on_record, stop_on_record, takes_letters,
 };
-pub(crate) use folders::file_of;
 pub(crate) use inspect::{Found, Inspector, Look};
 pub(crate) use message::LetterWish;
+pub(crate) use sources::{file_of, is_manifest};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -115,7 +116,7 @@ impl Daemon {
             return Err(refusal);
         }
         begin.recognise(&client).await?;
-        let (python, named) = interpreters::find(&config, &known, python).await?;
+        let pythons = interpreters::find(&config, &known, python).await?;
         let since = Since::of(&config, &client);
         if let Some(since) = &since {
             begin.resolve(since).await?;
@@ -227,7 +228,7 @@ impl Daemon {
             });
         }
 
-        let workers = Workers::new(config, secrets, code, python, named, report);
+        let workers = Workers::new(config, secrets, code, pythons, report);
         let dispatcher = Dispatcher::new(
             clock,
             store.clone(),
@@ -304,7 +305,7 @@ pub(crate) struct Checked {
 /// Refuses what cannot work, before anything is opened.
 pub(crate) fn check(config: &Config, secrets: &Secrets) -> Result<Checked, CommandError> {
     checks::plugin_folders(config)?;
-    let known = folders::present(&config.plugins.folders);
+    let known = sources::present(&config.plugins.folders);
     let warnings = config.check_names(&known)?;
     checks::working_folders(config, &known)?;
     Ok(Checked {

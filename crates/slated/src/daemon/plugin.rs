@@ -1,7 +1,6 @@
 //! One plugin in the daemon: its lane, its life, and the processes they speak of.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use slated_config::PluginSettings;
@@ -23,7 +22,6 @@ use crate::view::{self, ErrorView, LastView, PluginState, SlowView};
 /// One plugin, from when its file is first seen.
 pub(crate) struct Plugin {
     pub(crate) id: PluginId,
-    pub(crate) file: PathBuf,
     /// The file as it was last read.
     pub(crate) text: Text,
     pub(crate) settings: PluginSettings,
@@ -131,18 +129,11 @@ pub(crate) struct Broken {
 }
 
 impl Plugin {
-    pub(crate) fn new(
-        id: PluginId,
-        file: PathBuf,
-        settings: PluginSettings,
-        seed: u64,
-        now: Mono,
-    ) -> Self {
+    pub(crate) fn new(id: PluginId, settings: PluginSettings, seed: u64, now: Mono) -> Self {
         let (broken_edit, reload) = life_rules(&settings);
         let recycle = Recycle::new(recycle_rule(&settings), seed);
         Self {
             id,
-            file,
             text: Text::default(),
             life: Life::new(broken_edit, reload, seed),
             runs: false,
@@ -468,7 +459,7 @@ mod tests {
     fn a_quarantine_says_what_it_died_of_and_what_ends_it() {
         let id = PluginId::new("plugins", "notes");
         let settings = PluginSettings::default();
-        let mut plugin = Plugin::new(id, "plugins/notes.py".into(), settings, 1, Mono::ZERO);
+        let mut plugin = Plugin::new(id, settings, 1, Mono::ZERO);
         let mut now = Mono::ZERO;
         plugin.life.step(now, Input::Load);
         for generation in 1..=6 {

@@ -103,11 +103,10 @@ impl Reloader {
         checks::working_folders(&next, &checked.known).map_err(|why| refused(&why))?;
         let python = self.python.as_deref();
         let found = interpreters::find(&next, &checked.known, python).await;
-        let (python, named) = found.map_err(|why| refused(&why))?;
+        let pythons = found.map_err(|why| refused(&why))?;
         let settings = Settings {
             config: next,
-            python,
-            named,
+            pythons,
         };
         let (reply, loaded) = oneshot::channel();
         let question = Question::Settings {

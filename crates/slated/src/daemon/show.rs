@@ -19,9 +19,11 @@ impl PluginView {
             traceback: broken
                 .map(|b| b.traceback.clone())
                 .filter(|t| !t.is_empty()),
-            file: Some(plugin.file.display().to_string()),
+            file: Some(plugin.text.source.file.display().to_string()),
             pid: worker.and_then(|w| w.pid),
-            python: worker.map(|w| w.runtime.clone()),
+            python: worker
+                .map(|w| w.runtime.clone())
+                .filter(|runtime| !runtime.is_empty()),
             cursor: lane.map(|l| l.cursor().0),
             lag: lane.map(|l| l.cursor().until(end)),
             in_flight: lane.map_or(0, |l| l.in_flight() as u64),

@@ -1,6 +1,5 @@
 //! How a plugin's processes are started and spoken to: the configuration turned into `host`'s terms.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,18 +8,19 @@ use secrecy::ExposeSecret as _;
 use slated_config::{Config, Level, NewPlugins, OrderWait, PluginSettings, Secrets};
 use slated_core::lane::Frame;
 use slated_core::order::{Order, Rules};
+use slated_core::scan;
 use slated_host::wire::{self, EventFrame, LoadFailed, LoadPhase};
 use slated_host::{
-    CallLimits, Environment, Handle, Interpreter, Launch, Report, SendError, Spawn, SpawnError,
-    WorkerCode, WorkerId,
+    CallLimits, Environment, Handle, Interpreter, Launch, Program, Python, Report, SendError,
+    Spawn, SpawnError, WorkerCode, WorkerId,
 };
 use slated_model::{Body, EventId, Failure, FailureKind, PluginId};
 use tokio::sync::mpsc;
 
-use super::folders::file_of;
-use super::interpreters;
+use super::interpreters::{self, Interpreters};
 use super::message::Settings;
 use super::plugin::{Broken, Plugin, Worker};
+use super::sources::{Runs, Source};
 use crate::service;
 
 /// Variables a worker gets of slated's own without being asked for: those that programs need to
@@ -53,6 +53,13 @@ pub(crate) struct Unstarted {
 }
 
 impl Unstarted {
+    /// No plugin needed a Python when slated started, and there was none.
+    fn no_python() -> Self {
+        Self {
+            error: "no Python with shotgun_api3 was found when slated started; restart it when there is one".into(),
+            again: false,
+        }
+    }
     /// A Python that is named and was not asked who it is, which only a start does.
     fn unasked(program: &Path, origin: &str) -> Self {
         let program = program.display();
@@ -66,7 +73,7 @@ impl Unstarted {
 /// A plugin that is to get a process.
 struct Subject<'a> {
     id: &'a PluginId,
-    file: &'a Path,
+    source: &'a Source,
     /// Of the file's content; empty if it was not read.
     sha256: &'a str,
     settings: &'a PluginSettings,
@@ -92,10 +99,7 @@ pub(crate) struct Workers {
     secrets: Secrets,
     launch: Launch,
     code: WorkerCode,
-    /// The interpreter of plugins that name none.
-    python: Interpreter,
-    /// Interpreters that plugins name, as far as they were found at the start.
-    named: BTreeMap<PathBuf, Interpreter>,
+    pythons: Interpreters,
     reports: mpsc::Sender<(WorkerId, Report)>,
     /// The site, without a login.
     site_name: String,
@@ -107,8 +111,7 @@ impl Workers {
         config: Config,
         secrets: Secrets,
         code: WorkerCode,
-        python: Interpreter,
-        named: BTreeMap<PathBuf, Interpreter>,
+        pythons: Interpreters,
         reports: mpsc::Sender<(WorkerId, Report)>,
     ) -> Self {
         Self {
@@ -117,8 +120,7 @@ impl Workers {
             secrets,
             launch: launch(std::env::var_os(PRELOAD).as_deref()),
             code,
-            python,
-            named,
+            pythons,
             reports,
             last: 0,
         }
@@ -131,18 +133,9 @@ impl Workers {
         let before = told(&self.config);
         Settings {
             config: self.config,
-            python: self.python,
-            named: self.named,
+            pythons: self.pythons,
         } = settings;
         before != told(&self.config)
-    }
-
-    /// Returns the file of a plugin, and what is configured for it.
-    pub(crate) fn settings(&self, plugin: &PluginId) -> (PathBuf, PluginSettings) {
-        (
-            file_of(&self.config.plugins.folders, plugin),
-            self.config.effective(plugin),
-        )
     }
 
     /// Returns the configuration that all of them are started by.
@@ -154,10 +147,7 @@ impl Workers {
     pub(crate) fn rank(&self, plugin: &PluginId) -> (usize, String) {
         let mut folders = self.config.plugins.folders.iter();
         let folder = folders.position(|f| f.plugin("").folder() == plugin.folder());
-        (
-            folder.unwrap_or(usize::MAX),
-            format!("{}.py", plugin.stem()),
-        )
+        (folder.unwrap_or(usize::MAX), scan::rank(plugin.stem()))
     }
 
     /// Returns how plugins heed each other.
@@ -190,15 +180,15 @@ impl Workers {
         let launch = self.launch.clone();
         let subject = Subject {
             id: &plugin.id,
-            file: &plugin.file,
+            source: &plugin.text.source,
             sha256: &plugin.text.sha256,
             settings: &plugin.settings,
         };
         let (id, started) = self.begin(&subject, launch, Manner::default());
-        let worker = started.map(|(handle, python)| Worker {
+        let worker = started.map(|(handle, runtime)| Worker {
             pid: None,
             handle: Some(handle),
-            runtime: python,
+            runtime,
             text: plugin.text.clone(),
             resident: None,
             loaded: None,
@@ -210,12 +200,13 @@ impl Workers {
     pub(super) fn start_apart(
         &mut self,
         plugin: &PluginId,
+        source: &Source,
         manner: Manner,
     ) -> Result<Handle, Unstarted> {
-        let (file, settings) = self.settings(plugin);
+        let settings = self.config.effective(plugin);
         let subject = Subject {
             id: plugin,
-            file: &file,
+            source,
             sha256: "",
             settings: &settings,
         };
@@ -223,7 +214,7 @@ impl Workers {
         started.map(|(handle, _)| handle)
     }
 
-    /// Begins to start a process; returns the version of its Python, too.
+    /// Begins to start a process; returns the version of its Python, too, where it is one.
     fn begin(
         &mut self,
         plugin: &Subject<'_>,
@@ -233,8 +224,8 @@ impl Workers {
         self.last += 1;
         let id = WorkerId(self.last);
         let settings = plugin.settings;
-        let python = match self.python_of(plugin.id) {
-            Ok(python) => python,
+        let (program, runtime) = match self.program(plugin) {
+            Ok(found) => found,
             Err(unstarted) => return (id, Err(unstarted)),
         };
         let mut limits = CallLimits {
@@ -255,11 +246,10 @@ impl Workers {
         let spawn = Spawn {
             worker: id,
             plugin: plugin.id.clone(),
-            file: plugin.file.to_owned(),
+            file: plugin.source.file.clone(),
             sha256: plugin.sha256.to_owned(),
             launch,
-            code: self.code.clone(),
-            interpreter: python.clone(),
+            program,
             env: environment(&self.config, settings),
             cwd: settings.cwd.clone(),
             daemon_version: env!("CARGO_PKG_VERSION").into(),
@@ -282,17 +272,36 @@ impl Workers {
             limits,
         };
         let started = slated_host::Worker::start(&spawn, self.reports.clone());
-        let fail = |e| self.unstarted(plugin.id, &e);
+        let fail = |e| self.unstarted(plugin.id, plugin.source, &e);
         let started = started.map_err(fail);
-        (id, started.map(|handle| (handle, python.version.clone())))
+        (id, started.map(|handle| (handle, runtime)))
+    }
+
+    /// Returns what runs a plugin, and the version of its Python.
+    fn program(&self, plugin: &Subject<'_>) -> Result<(Program, String), Unstarted> {
+        match &plugin.source.runs {
+            Runs::Python => {
+                let python = self.python_of(plugin.id)?;
+                let program = Program::Python(Python {
+                    code: self.code.clone(),
+                    interpreter: python.clone(),
+                });
+                Ok((program, python.version.clone()))
+            }
+            Runs::Own { program, .. } => Ok((Program::Own((**program).clone()), String::new())),
+            Runs::Nothing(why) => Err(Unstarted {
+                error: why.clone(),
+                again: false,
+            }),
+        }
     }
 
     /// Returns the Python of a plugin.
     pub(super) fn python_of(&self, plugin: &PluginId) -> Result<&Interpreter, Unstarted> {
         match interpreters::own(&self.config, plugin) {
-            None => Ok(&self.python),
+            None => self.pythons.usual.as_ref().ok_or_else(Unstarted::no_python),
             Some((program, origin)) => {
-                let named = self.named.get(&program);
+                let named = self.pythons.named.get(&program);
                 named.ok_or_else(|| Unstarted::unasked(&program, &origin))
             }
         }
@@ -346,25 +355,32 @@ impl Workers {
     }
 
     /// Says why a process was not started, and which key is to blame.
-    pub(crate) fn unstarted(&self, plugin: &PluginId, error: &SpawnError) -> Unstarted {
+    pub(crate) fn unstarted(
+        &self,
+        plugin: &PluginId,
+        source: &Source,
+        error: &SpawnError,
+    ) -> Unstarted {
         let again = error.is_for_want_of_room();
         let key = match error {
             SpawnError::Folder { .. } => {
                 let (key, origin) = self.config.effective_key(plugin, "cwd");
                 Some(format!("{origin}: `{key}`"))
             }
-            SpawnError::Start { .. } if !again => {
-                interpreters::own(&self.config, plugin).map(|(_, origin)| origin)
-            }
+            SpawnError::Start { .. } if !again => match &source.runs {
+                Runs::Own { origin, .. } => Some(origin.clone()),
+                _ => interpreters::own(&self.config, plugin).map(|(_, origin)| origin),
+            },
             _ => None,
         };
-        Unstarted {
-            error: match key {
-                Some(key) => format!("{key}: {error}"),
-                None => error.to_string(),
-            },
-            again,
+        let mut told = match key {
+            Some(key) => format!("{key}: {error}"),
+            None => error.to_string(),
+        };
+        if let (Runs::Own { .. }, Some(advice)) = (&source.runs, error.advice()) {
+            told = format!("{told} ({advice})");
         }
+        Unstarted { error: told, again }
     }
 
     /// Returns the folders of all plugins: any of them may hold what any plugin imports.

@@ -88,7 +88,7 @@ pub(super) fn no_secrets() -> Secrets {
 /// Tells whether a person means a file.
 fn is_file(plugin: &str) -> bool {
     let path = Path::new(plugin);
-    path.extension().is_some_and(|e| e == "py") || path.is_file()
+    path.extension().is_some_and(|e| e == "py") || daemon::is_manifest(path) || path.is_file()
 }
 
 /// Returns the configuration, and whether there is a file of it. None is needed for a file.
@@ -131,16 +131,15 @@ fn known_by_file(config: &mut Config, file: &Path) -> Result<PluginId, CommandEr
             .hint("name a plugin's file, or a plugin of the configuration by its stem"));
     }
     let whole = std::path::absolute(file).map_err(CommandError::internal)?;
-    let stem = whole.file_stem().and_then(|stem| stem.to_str());
+    let stem = whole.file_name().and_then(|name| name.to_str());
+    let stem = stem.and_then(slated_core::scan::stem);
     let folder = whole
         .parent()
         .and_then(|folder| Some((folder, folder.to_str()?)));
-    let (Some(stem), Some((folder, name)), Some("py")) = (
-        stem,
-        folder,
-        whole.extension().and_then(|extension| extension.to_str()),
-    ) else {
-        let error = format!("{shown} is no plugin: its name does not end in .py, or is not UTF-8");
+    let (Some(stem), Some((folder, name))) = (stem, folder) else {
+        let error = format!(
+            "{shown} is no plugin: its name begins with a dot, ends neither in .py nor in .plugin.toml, or is not UTF-8"
+        );
         return Err(CommandError::usage(error));
     };
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

@@ -11,7 +11,7 @@ use super::place::Place;
 use crate::commands::plugin::show::wanted;
 use crate::commands::replay::call::{self, Call, CallView, WriteView, count};
 use crate::commands::replay::play::{Ended, Hears};
-use crate::daemon::Ready;
+use crate::daemon::{self, Ready};
 use crate::error::CommandError;
 use crate::out;
 use crate::tell::level_name;
@@ -169,9 +169,12 @@ impl Teller {
         }
         let client = shotgun_api3.unwrap_or("missing");
         let runtime = &begun.runtime;
-        out::line(format!(
-            "plugin     {file} ({runtime}, shotgun_api3 {client})"
-        ));
+        let about = match (daemon::is_manifest(&place.file), runtime.as_str()) {
+            (false, _) => format!(" ({runtime}, shotgun_api3 {client})"),
+            (true, "") => String::new(),
+            (true, _) => format!(" ({runtime})"),
+        };
+        out::line(format!("plugin     {file}{about}"));
         let kind = if simulator { " (a simulator)" } else { "" };
         let how = if self.dry {
             "dry"

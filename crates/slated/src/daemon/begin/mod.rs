@@ -24,8 +24,8 @@ use slated_store::{Error, Options, Snapshot, Sqlite, Store};
 use self::file::IdFile;
 use self::first::First;
 pub(crate) use self::first::lane_from;
-use super::folders;
 use super::since::Since;
+use super::sources;
 use crate::error::CommandError;
 
 /// What a start has to go by.
@@ -66,7 +66,7 @@ impl<'a> Begin<'a> {
             .and_then(|conf| conf.id_file.as_deref());
         let present = known.iter().map(|plugin| Present {
             plugin: plugin.clone(),
-            registers: folders::registers(&config.plugins.folders, plugin),
+            registers: sources::registers(&config.plugins.folders, plugin),
         });
         Ok(Self {
             config,

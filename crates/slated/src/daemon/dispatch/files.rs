@@ -27,8 +27,8 @@ impl Dispatcher {
             }
             FileChange::Touched { plugin, mtime_ns } => {
                 if let Some(place) = self.place_of(&plugin) {
-                    let sha256 = self.plugins[place].text.sha256.clone();
-                    self.load(place, Text { sha256, mtime_ns }, Some("was touched"));
+                    let known = self.plugins[place].text.clone();
+                    self.load(place, Text { mtime_ns, ..known }, Some("was touched"));
                 }
             }
             FileChange::Helper { plugin, path } => {
@@ -98,9 +98,9 @@ impl Dispatcher {
 
     pub(super) fn new_plugin(&mut self, id: &PluginId) -> Place {
         let now = self.clock.now();
-        let (file, settings) = self.workers.settings(id);
+        let settings = self.workers.config().effective(id);
         self.plugins
-            .push(Plugin::new(id.clone(), file, settings, seed(), now));
+            .push(Plugin::new(id.clone(), settings, seed(), now));
         self.order = (0..self.plugins.len()).collect();
         let rank = |place: &Place| self.workers.rank(&self.plugins[*place].id);
         self.order.sort_by_cached_key(rank);

@@ -110,7 +110,8 @@ impl Dispatcher {
             plugin.tried = true;
             self.live(place, life::Input::Exited { generation });
         } else {
-            let unstarted = self.workers.unstarted(&plugin.id, error);
+            let source = &plugin.text.source;
+            let unstarted = self.workers.unstarted(&plugin.id, source, error);
             self.not_started(place, generation, unstarted);
         }
         self.inherit();

@@ -25,7 +25,7 @@ impl Dispatcher {
         for place in self.order.clone() {
             let id = &self.plugins[place].id;
             let other_python = python(self, id) != before[place];
-            let (_, settings) = self.workers.settings(id);
+            let settings = self.workers.config().effective(id);
             let plugin = &mut self.plugins[place];
             let told = plugin.settings.told_to_process() != settings.told_to_process();
             plugin.obey(settings);
