@@ -100,6 +100,81 @@ async fn all_of_them_run_under_the_daemon_side_by_side() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A line for each status, once, whatever comes between; and none in a dry run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_one_without_python_writes_each_status_once() -> anyhow::Result<()> {
+    let work = tempfile::tempdir()?;
+    let journal = work.path().join("away/journal");
+    let mut world = World::builder(env!("CARGO_BIN_EXE_slated"))
+        .setting("defaults", "env_pass", "[\"STATUS_JOURNAL\"]")
+        .setting("defaults", "within", "\"15s\"")
+        .env("STATUS_JOURNAL", &journal.to_string_lossy())
+        .prepare()
+        .await?;
+    let plugins = world.folder().join("plugins");
+    for name in ["status_journal.sh", "status_journal.plugin.toml"] {
+        // With its mode.
+        std::fs::copy(Path::new(PLUGINS).join(name), plugins.join(name))?;
+    }
+    world.restart()?;
+    let limit = Duration::from_secs(30);
+    world
+        .until("ready", limit, |world| {
+            Ok(world.log().contains("plugins/status_journal: new; gets"))
+        })
+        .await?;
+
+    // Its folder is not there yet: what fails so is tried again, and nothing overtakes it.
+    let status = |world: &World, to: &str| {
+        world
+            .site()
+            .update("Version", 1, json!({"sg_status_list": to}), "ada")
+    };
+    status(&world, "na")?;
+    world
+        .until("a failure", limit, |world| {
+            Ok(world.log().contains("cannot be written"))
+        })
+        .await?;
+    status(&world, "apr")?;
+    std::fs::create_dir(work.path().join("away"))?;
+    let lines = || -> Vec<String> {
+        let text = std::fs::read_to_string(&journal).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    };
+    world
+        .until("two lines", limit, |_| Ok(lines().len() >= 2))
+        .await?;
+
+    // One by one, across a kill.
+    world.kill9().await?;
+    status(&world, "rev")?;
+    world.restart()?;
+    world
+        .until("three lines", limit, |_| Ok(lines().len() >= 3))
+        .await?;
+    let written = lines();
+    assert_eq!(written.len(), 3, "{written:?}");
+    for (line, to) in written.iter().zip(["na", "apr", "rev"]) {
+        assert!(line.contains(&format!(" Version 1 is {to} [")), "{line}");
+    }
+
+    let flags = "--type Shotgun_Version_Change --attribute sg_status_list --entity Version:1 --new fin --offline";
+    let plugin = plugins.join("status_journal.plugin.toml");
+    let plugin = plugin.to_string_lossy();
+    let arguments: Vec<_> = std::iter::once(&*plugin).chain(flags.split(' ')).collect();
+    let tried = world.command("try", &arguments).await?;
+    let said = [tried.stdout, tried.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(tried.status.success(), "{said}");
+    assert!(
+        said.contains("would append: ") && said.contains("is fin ["),
+        "{said}"
+    );
+    assert_eq!(lines().len(), 3);
+    Ok(())
+}
+
 /// How many plugins run.
 async fn running(world: &World) -> anyhow::Result<usize> {
     // Before it listens, or has found its plugins, it cannot say.

@@ -17,6 +17,7 @@ mod live;
 mod logs;
 mod mischief;
 mod order;
+mod own;
 mod plugins;
 mod refusals;
 mod reload;

@@ -169,7 +169,8 @@ impl Teller {
         }
         let client = shotgun_api3.unwrap_or("missing");
         let runtime = &begun.runtime;
-        let about = match (daemon::is_manifest(&place.file), runtime.as_str()) {
+        let own = daemon::is_manifest(&place.file);
+        let about = match (own, runtime.as_str()) {
             (false, _) => format!(" ({runtime}, shotgun_api3 {client})"),
             (true, "") => String::new(),
             (true, _) => format!(" ({runtime})"),
@@ -183,6 +184,7 @@ impl Teller {
         };
         let site = match site {
             Some(site) => format!("{site}{kind}, {how}"),
+            None if own => "none".into(),
             None => "none: `sg` reads nothing, and what it would write is shown".into(),
         };
         out::line(format!("site       {site}"));
