@@ -4,8 +4,8 @@
 # stdout. What it writes to stderr stands in slated's log.
 #
 # A shell does not read JSON. This one looks for `"name":` in the line, which does for what it needs: slated
-# writes a message's `type` first and an event last, without spaces, and ids and status codes hold neither
-# quotation marks nor backslashes. For names and other texts of people take a program that reads JSON.
+# writes a message's `type` first and its event last, and ids, times and status codes hold neither quotation
+# marks nor backslashes. For names and other texts of people take a program that reads JSON.
 
 if [ -z "$SLATED_PROTOCOL" ]; then
     echo "slated starts this; try it with: slated try ./status_journal.plugin.toml --type ..." >&2
@@ -16,14 +16,16 @@ unset SLATED_WORKER_COOKIE
 
 say() { printf '%s\n' "$1"; }
 
-# Prints the text, or the number, that stands behind the first `"$1":` of $line, or nothing.
+# Prints the text, or the number, that stands behind the first `"$1":` of $line; nothing where it is null.
 text() {
-    behind=${line#*\""$1"\":\"}
-    if [ "$behind" != "$line" ]; then printf '%s' "${behind%%\"*}"; fi
+    behind=${line#*\""$1"\":}
+    behind=${behind# }
+    case $behind in \"*) behind=${behind#\"} && printf '%s' "${behind%%\"*}" ;; esac
 }
 number() {
     behind=${line#*\""$1"\":}
-    if [ "$behind" != "$line" ]; then printf '%s' "${behind%%[!0-9]*}"; fi
+    behind=${behind# }
+    printf '%s' "${behind%%[!0-9]*}"
 }
 
 hello() {

@@ -18,7 +18,8 @@
 //! there was no process. A [`Handle`] never waits. Every queue is bounded. A worker never outlives
 //! its supervisor: it is the leader of a process group that is killed when the supervisor is dropped,
 //! and it ends itself when its pipe hangs up. Only after a SIGKILL of slated does one live on whose
-//! callback holds Python's lock in C code: until its preloaded parent ends it, or [`reap_stale`]. (A
+//! callback holds Python's lock in C code, or a program of a plugin's own that does not look at its
+//! pipe: until its preloaded parent ends it, or [`reap_stale`]. (A
 //! parent-death signal would come when the thread ends that started it.)
 //!
 //! A worker that ends by itself with exit code 0 after a goodbye may leave child processes

@@ -98,6 +98,27 @@ mod tests {
     }
 
     #[test]
+    fn a_script_tells_messages_apart_by_how_they_begin() {
+        let mut seen = 0;
+        for (path, text) in samples("down") {
+            let message: ToWorker = decode(text.as_bytes()).unwrap().unwrap();
+            let line = String::from_utf8(encode(&message, MAX_FRAME).unwrap()).unwrap();
+            let begins = match &message {
+                ToWorker::Hello(_) => r#"{"type":"hello","protocol":{"major":1,"#.to_owned(),
+                ToWorker::Event(event) => format!(r#"{{"type":"event","seq":{},"#, event.seq),
+                ToWorker::Goodbye(_) => r#"{"type":"goodbye","#.to_owned(),
+            };
+            assert!(line.starts_with(&begins), "{}: {line}", path.display());
+            if let ToWorker::Event(event) = &message {
+                let ends = format!(r#","event":{}}}"#, event.event.get());
+                assert!(line.trim_end().ends_with(&ends), "{line}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 0);
+    }
+
+    #[test]
     fn an_events_text_passes_through_untouched() {
         let text = r#"{"id":1,"x":1.10,"y":123456789012345678901,"z":"\u00e4ä"}"#;
         let frame = EventFrame {

@@ -169,7 +169,7 @@ async fn a_forked_worker_finds_what_a_spawned_one_finds() {
 
 #[tokio::test]
 async fn there_is_one_parent_for_each_python_paths_and_variables() {
-    let stage = Stage::new().await;
+    let mut stage = Stage::new().await;
     let first = stage.ready().await;
     let second = stage.ready().await;
     assert!(forked(&first) && forked(&second));

@@ -65,12 +65,11 @@ pub(super) async fn find(
             rejected.reason
         );
     }
-    match &usual {
-        Some(python) => tracing::info!("Plugins run with {}.", described(python)),
-        None => tracing::info!(
-            "No Python is there, and no plugin needs one. Restart slated when that changes."
-        ),
-    }
+    let told = usual.as_ref().map_or_else(
+        || "No Python is there, and no plugin needs one. Restart slated when that changes.".into(),
+        |python| format!("Plugins run with {}.", described(python)),
+    );
+    tracing::info!("{told}");
     let mut named: BTreeMap<PathBuf, Interpreter> = BTreeMap::new();
     for plugin in known.iter().cloned().chain(to_come(config)) {
         let Some((program, origin)) = own(config, &plugin) else {

@@ -199,16 +199,30 @@ async fn an_edit_of_its_program_or_manifest_replaces_it_and_a_broken_one_does_no
     let act = |word: &str| format!("echo \"$id is {word}, $1\" >&2");
     let mut world = world().prepare().await?;
     install(&world, &act("first"))?;
+    // One that is wrong from the start stops nobody.
+    let plugins = world.folder().join("plugins");
+    put(
+        &plugins,
+        "bad.plugin.toml",
+        "\ncommand = './own.sh'\n",
+        0o644,
+    )?;
     world.restart()?;
     let status = shows(&world, "ready", |s| {
         is(s, "own", "running") && is(s, "quick", "running")
     });
     let status = status.await?;
     let quick = plugin(&status, "quick")["pid"].clone();
+    let bad = plugin(&status, "bad");
+    assert_eq!(bad["state"], "broken", "{bad}");
+    let why = bad["why"].as_str().unwrap_or_default();
+    assert!(
+        why.contains("bad.plugin.toml:2: `command` takes a list"),
+        "{bad}"
+    );
     let event = happen(world.site());
     says(&mut world, &format!("{event} is first, one"), 1).await?;
 
-    let plugins = world.folder().join("plugins");
     let program_file = plugins.join("own.sh");
     put(
         &plugins,
