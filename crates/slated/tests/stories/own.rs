@@ -77,7 +77,7 @@ fn slated(folder: &tempfile::TempDir, arguments: &[&str]) -> Result<Output> {
 
 /// What `slated check --json` says, and its exit code.
 fn check(folder: &tempfile::TempDir, flags: &[&str]) -> Result<(Option<i32>, Value)> {
-    let output = slated(folder, &[&["check", "--json"], flags].concat())?;
+    let output = slated(folder, &[&["check", "--offline", "--json"], flags].concat())?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let view = serde_json::from_slice(&output.stdout).context(said)?;
     Ok((output.status.code(), view))
