@@ -29,9 +29,15 @@ pub(super) fn human(record: &Record, zone: &TimeZone, colour: bool) -> String {
         ..=DEBUG => level.dimmed().to_string(),
         _ => level.green().to_string(),
     };
-    let logger = match &record.logger {
+    let logger = match (&record.logger, &record.plugin) {
+        // One of another name says what it is, but not whose.
+        (Some(logger), Some(plugin)) if record.is_plugins() && !logger.starts_with("plugin.") => {
+            format!("{plugin}: {logger}: ")
+        }
         // What slated says of a plugin names it.
-        Some(logger) if record.is_plugins() || record.plugin.is_none() => format!("{logger}: "),
+        (Some(logger), _) if record.is_plugins() || record.plugin.is_none() => {
+            format!("{logger}: ")
+        }
         _ => String::new(),
     };
     let time = moment(record.at, zone);

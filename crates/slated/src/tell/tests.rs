@@ -185,6 +185,25 @@ fn what_a_plugin_says_does_not_move_a_terminals_cursor() {
     assert_eq!(line, "2026-11-23 09:15:02,123 INFO \\u{1b}[2Jgone\\r\n");
 }
 
+#[test]
+fn a_line_of_a_helper_modules_logger_names_the_plugin() {
+    let mut record = Record::own(now(), record::INFO, "no such shot".into());
+    record.plugin = Some(PluginId::new("plugins", "notes"));
+    record.source = Some(Source {
+        path: "/lib/studio.py".into(),
+        func: "find".into(),
+        line: 3,
+    });
+    for (logger, told) in [
+        ("plugin.notes.cb", "plugin.notes.cb: no such shot"),
+        ("studio", "plugins/notes: studio: no such shot"),
+    ] {
+        record.logger = Some(logger.into());
+        let line = lines::human(&record, &berlin(), false);
+        assert_eq!(line, format!("2026-11-23 09:15:02,123 INFO {told}\n"));
+    }
+}
+
 /// A stderr that takes nothing until it is told to.
 struct Stuck {
     go: mpsc::Receiver<()>,
