@@ -48,6 +48,7 @@ class Plugin(object):
 
     def register(self, script, key, function, match_events, args, stop_on_error):
         """Adds a callback; raises TypeError or ValueError for what cannot be one."""
+        texts.hide(key)  # first: the line that has it may stand in a traceback
         if not self.open:
             raise RuntimeError("callbacks can be registered only while registerCallbacks runs")
         if not callable(function):

@@ -92,6 +92,12 @@ class Registering(unittest.TestCase):
         with self.assertRaises(RuntimeError):
             self.reg.registerCallback("s", "k", function)
 
+    def test_a_key_is_masked_where_its_registration_is_refused(self):
+        key = "a-key-of-a-refused-one"
+        with self.assertRaises(TypeError):
+            self.reg.registerCallback("s", key, print, "no dict")
+        self.assertEqual(texts.masked("with %r" % key), "with '***'")
+
     def test_args_are_shown_cut_and_without_secrets(self):
         self.reg.registerCallback("s", "a-secret-key", function, args={"key": "a-secret-key"})
         shown = self.plugin.callbacks[0].as_frame()["args_repr"]
