@@ -52,7 +52,7 @@ def load(name, path, site_url):
     digest = hashlib.sha256(source).hexdigest()
     try:
         code = compile(source, path, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise LoadFailed(syntax_report(error, source, path, site_url))
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
@@ -110,6 +110,8 @@ def _report(phase, error, path, site_url):
 def syntax_report(error, source, path, site_url):
     """Returns the report for a file that does not compile."""
     report = _report("import", error, path, site_url)
+    if isinstance(error, (MemoryError, RecursionError)):
+        report["message"] = "it is nested too deep for this Python's parser"
     line = getattr(error, "lineno", None)
     if line:
         report["line"] = line

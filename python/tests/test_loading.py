@@ -55,6 +55,13 @@ class Loading(unittest.TestCase):
         self.assertEqual(self.fails(b"x = '\0'")["phase"], "import")
         self.assertEqual(self.fails(b"\xff\xfe")["error"], "SyntaxError")
 
+    def test_what_is_too_deep_for_the_parser(self):
+        for source in (b"x = " + b"-" * 300000 + b"1\n", b"x = " + b"(" * 5000):
+            report = self.fails(source)
+            self.assertEqual(report["phase"], "import")
+            self.assertIn(report["error"], ("SyntaxError", "MemoryError", "RecursionError"))
+            self.assertTrue(report["message"])
+
     def test_a_file_that_is_away_for_a_moment_is_worth_another_try(self):
         with self.assertRaises(loading.LoadFailed) as caught:
             loading.load("nothing", "/no/such/file.py", "")
