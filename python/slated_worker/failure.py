@@ -1,5 +1,6 @@
 """What is told about an exception. Nothing in here raises because of what it prints."""
 
+import os
 import traceback
 
 from slated_worker import debugger, memory, surroundings, texts
@@ -8,6 +9,8 @@ from slated_worker.watch import PluginTimeout
 TRACEBACK_LIMIT = 64 * 1024
 LOCALS_LIMIT = 32 * 1024
 MESSAGE_LIMIT = 8 * 1024
+
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def class_name(error):
@@ -50,8 +53,9 @@ def _describe(error):
     if isinstance(error, MemoryError):
         message = ": ".join(text for text in (memory.explain(), message) if text)
     try:
-        lines = traceback.format_exception(type(error), error, tb)
-        trace = "".join(lines)
+        told = traceback.TracebackException(type(error), error, tb)
+        _end_in_the_plugin(told)
+        trace = "".join(told.format())
     except BaseException as broken:
         trace = "(the traceback cannot be printed: %s)\n" % type(broken).__name__
     report = {
@@ -62,6 +66,19 @@ def _describe(error):
     if tb is not None:
         report["locals"] = _locals(tb.tb_frame)
     return report
+
+
+def _end_in_the_plugin(told):
+    """Leaves out the worker's frames at the end: where it refuses what it was given, the plugin's
+    line is the one to look at."""
+    told = [told]
+    while told:
+        one = told.pop()
+        if one is None:
+            continue
+        while len(one.stack) > 1 and one.stack[-1].filename.startswith(_HERE):
+            one.stack.pop()
+        told += [one.__cause__, one.__context__]
 
 
 def _locals(frame):

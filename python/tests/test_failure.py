@@ -5,7 +5,7 @@ import sys
 import unittest
 
 import support  # noqa: F401
-from slated_worker import failure, texts
+from slated_worker import failure, matching, surroundings, texts
 
 
 class Nasty(object):
@@ -84,6 +84,18 @@ class Describing(unittest.TestCase):
                 raise ValueError("because") from error
 
         self.assertIn("The above exception was the direct cause", caught(plugin)["traceback"])
+
+    def test_a_traceback_ends_in_the_plugin(self):
+        def plugin():
+            try:
+                matching.normalise("no dict")
+            except TypeError:
+                raise ValueError("again") from surroundings._no_breakpoint()
+
+        trace = caught(plugin)["traceback"]
+        self.assertIn('matching.normalise("no dict")', trace)
+        self.assertIn("raise ValueError", trace)
+        self.assertNotIn("slated_worker", trace)
 
     def test_secrets_are_masked(self):
         texts.hide("sesame-open")
