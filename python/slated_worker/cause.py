@@ -41,8 +41,16 @@ _NETWORK_NAMES = frozenset(
     ]
 )
 _CLIENT_TRANSPORT = ("ServerNotFoundError", "ProxiesUnavailableError", "ProxyError", "SOCKS5Error")
-# What the client's own errors say; the second of a gateway's page in place of an answer.
-_SAYS_DOWN = ("too busy to reply", "respond with a version number")
+# What the client's own errors say; the second of a gateway's page in place of an answer, the others
+# when it sent a file in vain.
+_SAYS_DOWN = (
+    "too busy to reply",
+    "respond with a version number",
+    "Max attempts limit reached",
+    "response when uploading to",
+)
+# Functions of the client that talk to a file store.
+_STORING = "_upload_data_to_storage"
 
 
 def classify(error, site_url):
@@ -69,7 +77,9 @@ def _classify_one(error, site_url):
         if not (_is_network(error, modules) or _client_says_down(error)):
             return None
         # Uploads and downloads may go to a file store, whose trouble is not the site's.
-        elsewhere = "urllib.request" in modules or client not in ("", _host(site_url))
+        storing = any(frame.f_code.co_name == _STORING for frame in frames)
+        direct = storing or "urllib.request" in modules
+        elsewhere = direct or client not in ("", _host(site_url))
         return TRANSIENT if elsewhere else SITE
     if _is_network(error, modules) or _is_5xx(error):
         return TRANSIENT

@@ -2,6 +2,7 @@
 
 import datetime
 import http.server
+import io
 import json
 import os
 import sys
@@ -90,6 +91,9 @@ class Server(serving.Serving):
         site = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            def do_PUT(self):
+                self.do_POST()
+
             def do_POST(self):
                 self.send_response(status)
                 self.send_header("content-type", site.kind)
@@ -152,6 +156,32 @@ class Causes(unittest.TestCase):
                 self.assertEqual(cause.classify(error, server.url), "site", repr(error))
             else:
                 self.fail("it answered")
+
+    def upload(self, url, method, *args):
+        client = clients.Clients(shotgun_api3, {"url": url}).open("s", "k")
+        client.MAX_ATTEMPTS, client.BACKOFF = 1, 0
+        try:
+            getattr(client, method)(*args)
+        except Exception as error:
+            return cause.classify(error, url)
+        self.fail("it was taken")
+
+    def test_a_file_sent_to_a_site_that_is_down(self):
+        # The client swallows what happened and says that it tried often enough.
+        nowhere = "http://127.0.0.1:1"
+        self.assertEqual(self.upload(nowhere, "_send_form", nowhere, {}), "site")
+        with Server(503) as server:
+            self.assertEqual(self.upload(server.url, "_send_form", server.url, {}), "site")
+
+    def test_a_file_sent_to_a_store_that_is_down_is_not_the_sites(self):
+        for url in ("http://127.0.0.1:1", None):
+            with Server(503) as store:
+                args = (io.BytesIO(b"a"), "text/plain", 1, url or store.url)
+                told = self.upload("http://127.0.0.1:2", "_upload_data_to_storage", *args)
+                self.assertEqual(told, "transient", url)
+        with Server(403) as store:
+            args = (io.BytesIO(b"a"), "text/plain", 1, store.url)
+            self.assertIsNone(self.upload("http://127.0.0.1:2", "_upload_data_to_storage", *args))
 
     def test_a_site_that_refuses_is_not_down(self):
         fault = json.dumps({"exception": True, "message": "no", "error_code": 102}).encode()
