@@ -70,6 +70,9 @@ DATA_LIMIT = 4000
 
 _SEALED = "_slated_dry"
 
+# As they are before a plugin runs: what it puts in their places is for its own use.
+_getpid = os.getpid
+
 
 class DryRun(RuntimeError):
     """A write that was refused and that nothing can stand in for."""
@@ -84,7 +87,7 @@ class Ledger(object):
         self._running = running
         self._lock = threading.Lock()
         self._last = 0
-        self._pid = os.getpid()
+        self._pid = _getpid()
 
     def next_id(self):
         """Returns an id that no entity has."""
@@ -103,7 +106,7 @@ class Ledger(object):
         if running:
             message["seq"] = running[0]["seq"]
             message["n"] = running[1].n
-        if os.getpid() != self._pid:
+        if _getpid() != self._pid:
             # A forked child has no part in the protocol, but its words are heard.
             sys.stderr.write("dry: not written: %s %s %s\n" % (method, entity, message["data"]))
             return

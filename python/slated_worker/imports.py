@@ -60,7 +60,11 @@ _finder = importlib.machinery.FileFinder.path_hook(
 
 
 def _hook(path):
-    if not is_watched(os.path.abspath(path or ".")):
+    try:
+        watched = is_watched(os.path.abspath(path or "."))
+    except OSError:
+        watched = False  # relative to a working directory that was removed
+    if not watched:
         raise ImportError("not a folder of the studio's own", path=path)
     return _finder(path)
 
@@ -137,7 +141,10 @@ def _file(module):
     except TypeError:
         return None  # not a module; anything may stand there
     if isinstance(path, str) and path.endswith(".py"):
-        return os.path.abspath(path)
+        try:
+            return os.path.abspath(path)
+        except OSError:
+            return None  # relative to a working directory that was removed
     return None
 
 

@@ -1,9 +1,9 @@
 """Hello, load, ready, then frames one after the other until goodbye."""
 
+import _thread
 import os
 import platform
 import sys
-import threading
 import time
 
 import slated_worker
@@ -24,6 +24,9 @@ TOO_MANY_IMPORTS = (
     "it imports more than %d files from the plugins folders and import paths;"
     " edits of the others are not seen"
 )
+
+# As they are before a plugin runs: what it puts in their places is for its own use.
+_exit, _sleep = os._exit, time.sleep
 
 # How long threads and exit handlers a plugin left behind may hold up the end, in seconds.
 EXIT_GRACE = 2.0
@@ -162,7 +165,10 @@ class _Frames(object):
 
     def _tell_imports(self):
         """Says so when calls have imported more."""
-        files = self._imported.news() if self._imported else None
+        try:
+            files = self._imported.news() if self._imported else None
+        except Exception:
+            return  # `os` and its kind are the plugin's to break
         if files is not None:
             self._channel.send({"type": "imports", "files": files})
 
@@ -213,10 +219,11 @@ def _hurry_out(code):
     memory.lift()  # a thread may need more than is left
 
     def end():
-        time.sleep(EXIT_GRACE)
-        sys.stderr.write("slated worker: threads of the plugin did not end; left behind\n")
-        os._exit(code)
+        _sleep(EXIT_GRACE)
+        try:
+            sys.stderr.write("slated worker: threads of the plugin did not end; left behind\n")
+        finally:
+            _exit(code)
 
-    thread = threading.Thread(target=end, name="slated-exit")
-    thread.daemon = True
-    thread.start()
+    # Not by `threading`, which may be the plugin's by now.
+    _thread.start_new_thread(end, ())

@@ -15,7 +15,14 @@ import signal
 import threading
 import time
 
+# As they are before a plugin runs: what it puts in their places is for its own use.
+_clock, _sleep = time.monotonic, time.sleep
+_getpid, _getpgrp, _kill, _killpg = os.getpid, os.getpgrp, os.kill, os.killpg
+_read, _write = os.read, os.write
+_ident, _signal_thread = threading.get_ident, signal.pthread_kill
+
 LIMIT_SIGNAL = getattr(signal, "SIGRTMIN", None) or getattr(signal, "SIGUSR1", None)
+_KILL = signal.SIGKILL
 
 
 class PluginTimeout(BaseException):
@@ -30,7 +37,7 @@ class Watch(object):
     def __init__(self, fd, orphan_grace):
         self._fd = fd
         self._grace = orphan_grace
-        self._main = threading.get_ident()
+        self._main = _ident()
         self._lock = threading.Lock()
         self._count = 0
         self._call = 0  # the call in flight; 0: none
@@ -59,7 +66,7 @@ class Watch(object):
     def hung_up(self):
         """Ends the process's group, where it leads one: the daemon is gone without a goodbye,
         and what a callback left running must not meet the callback's next run."""
-        if os.getpgrp() == os.getpid():
+        if _getpgrp() == _getpid():
             end_group()
 
     def begin(self, timeout_ms):
@@ -69,11 +76,11 @@ class Watch(object):
         if timeout_ms:
             with self._lock:
                 self._seconds = timeout_ms / 1000.0
-                self._deadline = time.monotonic() + self._seconds
+                self._deadline = _clock() + self._seconds
                 self._armed = True
                 if self._planned is None or self._deadline < self._planned:
                     self._planned = self._deadline
-                    os.write(self._wake_out, b"x")
+                    _write(self._wake_out, b"x")
 
     def end(self):
         """Says that the call has ended; may be said twice."""
@@ -86,11 +93,11 @@ class Watch(object):
 
     # The shield: what stands in `with watch:` is not cut by a limit, which waits instead.
     def __enter__(self):
-        if threading.get_ident() == self._main:
+        if _ident() == self._main:
             self._held += 1
 
     def __exit__(self, *_):
-        if threading.get_ident() == self._main:
+        if _ident() == self._main:
             self._held -= 1
             if self._deferred and not self._held:
                 self._deferred = False
@@ -114,7 +121,7 @@ class Watch(object):
         while True:
             for fd, what in poll.poll(self._next_look()):
                 if fd == self._wake_in:
-                    os.read(self._wake_in, 4096)
+                    _read(self._wake_in, 4096)
                 elif what & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
                     poll.unregister(self._fd)
                     if not self._leaving:
@@ -123,12 +130,12 @@ class Watch(object):
     def _next_look(self):
         """Signals what is due; returns milliseconds until the next look, or None."""
         with self._lock:
-            now = time.monotonic()
+            now = _clock()
             if self._deadline is not None and now >= self._deadline:
                 self._deadline = None
                 if self._call:
                     self._target = self._call
-                    signal.pthread_kill(self._main, LIMIT_SIGNAL)
+                    _signal_thread(self._main, LIMIT_SIGNAL)
             self._planned = self._deadline
             if self._planned is None:
                 return None
@@ -136,17 +143,17 @@ class Watch(object):
 
     def _end_as_orphan(self):
         self.orphaned = True
-        until = time.monotonic() + self._grace
-        while self._call and time.monotonic() < until:
-            time.sleep(0.01)
+        until = _clock() + self._grace
+        while self._call and _clock() < until:
+            _sleep(0.01)
         # The main thread leaves by itself when it reads next; threads the plugin left
         # behind may keep the process alive, so the end does not wait for them.
-        time.sleep(0.05)
+        _sleep(0.05)
         end_group()
 
 
 def end_group():
     """Ends this process, and its group where it leads one. Does not return."""
-    if os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os.kill(os.getpid(), signal.SIGKILL)
+    if _getpgrp() == _getpid():
+        _killpg(0, _KILL)
+    _kill(_getpid(), _KILL)

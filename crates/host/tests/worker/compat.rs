@@ -238,13 +238,14 @@ if __name__ == '__main__':
 async fn compat_4_4_what_plugins_do_to_their_process_ends_no_service() {
     let text = r"
 import builtins, json, locale, logging, os, signal, sys, threading, time
+from os import write
 def broken(*args, **kwargs):
     raise RuntimeError('patched')
 def f(sg, logger, event, args):
     exec(event['meta']['code'], globals())
 def after(sg, logger, event, args):
     args.append(event['id'])
-    os.write(2, b'after %d\n' % len(args))
+    write(2, b'after %d\n' % len(args))
 def registerCallbacks(reg):
     reg.registerCallback('s', 'k', f, stopOnError=False)
     reg.registerCallback('s', 'k', after, args=[])
@@ -264,7 +265,9 @@ def registerCallbacks(reg):
         "json.encoder.encode_basestring_ascii = broken; json.decoder.JSONDecoder.decode = broken",
         "logging.Handler.handle = logging.Logger.handle = broken; logging.disable()",
         "logging.getLogger().handlers[:] = []; logging.shutdown()",
-        "time.time = time.monotonic = time.perf_counter = broken; os.getpid = broken",
+        "time.time = time.monotonic = time.perf_counter = time.sleep = broken",
+        "os.getpid = os.getpgrp = os.write = os.read = os.kill = os.stat = os.path.abspath = broken",
+        "threading.get_ident = threading.Thread.start = broken; import zipapp",
         "sys.exit = builtins.print = broken",
         "sys.path[:] = []; sys.meta_path[:] = []",
         "sys.modules.clear()",
