@@ -25,7 +25,7 @@ def prepare(config, plugin_path):
     limit_sockets()
     if config.get("debug"):
         debugger.allow()
-    else:
+    elif os.environ.get("PYTHONBREAKPOINT") != "0":  # which switches breakpoints off
         sys.breakpointhook = _no_breakpoint
 
 

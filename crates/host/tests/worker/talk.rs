@@ -138,6 +138,21 @@ async fn a_breakpoint_fails_with_a_clear_message() {
 }
 
 #[tokio::test]
+async fn breakpoints_that_are_switched_off_do_nothing() {
+    let text = "def f(sg, logger, event, args):\n    breakpoint()\n\
+                def registerCallbacks(reg):\n    reg.registerCallback('s', 'k', f)\n";
+    let stage = Stage::new().await.plugin("debugs", text);
+    let mut player = stage.var("PYTHONBREAKPOINT", "0").ready().await;
+    player.send(&[0], &json!({}));
+    let result = player.result().await;
+    assert!(
+        matches!(result, Report::Result { error: None, .. }),
+        "{result:?}"
+    );
+    player.goodbye().await;
+}
+
+#[tokio::test]
 async fn a_worker_started_by_hand_prints_help() {
     let mut stage = Stage::new().await;
     let python = stage.python();
