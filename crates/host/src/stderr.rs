@@ -2,6 +2,7 @@
 //! the stacks that `faulthandler` writes when asked.
 
 use std::collections::VecDeque;
+use std::io::BufRead as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -117,13 +118,14 @@ pub(crate) async fn listen(
     let mut buffer = Vec::with_capacity(LINE);
     let mut chunk = vec![0; 16 * 1024];
     while let Ok(count @ 1..) = stream.read(&mut chunk).await {
-        let bytes = chunk.get(..count).unwrap_or_default();
+        let mut bytes = chunk.get(..count).unwrap_or_default();
         kept.remember(bytes);
-        for byte in bytes {
-            if *byte != b'\n' {
-                buffer.push(*byte);
-            }
-            if *byte == b'\n' || buffer.len() == LINE {
+        while !bytes.is_empty() {
+            let room = LINE.saturating_sub(buffer.len()) as u64;
+            // Not byte by byte: a flood must not keep a processor busy.
+            let read = std::io::Read::take(&mut bytes, room).read_until(b'\n', &mut buffer);
+            let ends = buffer.pop_if(|last| *last == b'\n').is_some();
+            if ends || buffer.len() >= LINE || read.is_err() {
                 gate.pass(&kept, &lines, &buffer);
                 buffer.clear();
             }
