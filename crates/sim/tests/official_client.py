@@ -9,7 +9,7 @@ import json
 import sys
 import urllib.request
 
-from shotgun_api3 import AuthenticationFault, Fault, ProtocolError, Shotgun
+from shotgun_api3 import AuthenticationFault, Fault, ProtocolError, Shotgun, ShotgunError
 
 URL, SCRIPT, KEY, OTHER_KEY = sys.argv[1:5]
 
@@ -313,6 +313,14 @@ def following(sg):
     assert sg.followers(shot) == []
 
 
+def files(sg):
+    shot = sg.find_one("Shot", [])
+    sg = connect()
+    sg.MAX_ATTEMPTS = 1
+    refused(sg.upload, "Shot", shot["id"], __file__, error=ShotgunError, text="keeps no files")
+    refused(sg.upload_thumbnail, "Shot", shot["id"], __file__, error=ShotgunError, text="keeps no files")
+
+
 def broken_site(sg):
     def one_fault(effect, error, **more):
         control(do="fault", fault={"effect": effect, "times": 1})
@@ -345,7 +353,7 @@ def broken_site(sg):
 PARTS = [
     info_and_login, find, filters, sorts_and_pages, create_and_events, update, multi_entity,
     delete_and_revive, batch, summarize, schema, datetimes, faults, sessions_and_sudo,
-    silent_scripts, back_references, following, broken_site,
+    silent_scripts, back_references, following, files, broken_site,
 ]
 
 

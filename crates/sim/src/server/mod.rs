@@ -13,7 +13,8 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, State},
+    body::Bytes,
+    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -80,6 +81,7 @@ impl Server {
         };
         let app = Router::new()
             .route("/api3/json", post(api3::handle))
+            .route("/upload/{*what}", post(no_files))
             .route("/sim/control", post(control_handler))
             .route("/sim/history", get(history))
             .route("/sim/stats", get(stats))
@@ -146,6 +148,12 @@ async fn control_handler(
 
 async fn history(State(shared): State<Shared>) -> Response {
     Json(shared.site.history()).into_response()
+}
+
+/// Refuses a file in the words that clients show: what they are told otherwise makes them try again
+/// and again, and then say no more than that. The file is read, or the answer would not be.
+async fn no_files(_: Result<Bytes, BytesRejection>) -> &'static str {
+    "0\nthe simulator keeps no files\n"
 }
 
 async fn stats(State(shared): State<Shared>) -> Response {
