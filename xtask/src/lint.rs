@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::command::{cargo, has_cargo, root, succeeds};
-use crate::{house, tidy};
+use crate::{house, named, tidy};
 
 /// Runs every check, then tells whether all were good.
 pub(crate) fn run() -> Result<bool> {
@@ -20,6 +20,10 @@ pub(crate) fn run() -> Result<bool> {
         succeeds(&mut cargo(["fmt", "--all", "--", "--check"]))?,
     );
     check("file rules", listed("file rules", &tidy::faults(&root())?));
+    check(
+        "named tests",
+        listed("tests that documents name", &named::missing(&root())?),
+    );
     check(
         "arrows",
         listed("arrows between crates", &house::wrong_arrows()?),

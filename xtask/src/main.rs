@@ -15,6 +15,7 @@ mod ci;
 mod command;
 mod house;
 mod lint;
+mod named;
 mod python;
 mod simulate;
 mod tally;

@@ -41,7 +41,7 @@ pub(crate) fn faults(root: &Path) -> Result<Vec<String>> {
     Ok(faults)
 }
 
-fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+pub(crate) fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
     let entries =
         fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in entries {
