@@ -47,15 +47,16 @@ impl Source {
     }
 }
 
-/// Returns the plugins whose files are there now.
+/// Returns the plugins whose files are there now, in the documented order.
 pub(crate) fn present(folders: &[Folder]) -> Vec<PluginId> {
     let mut plugins = Vec::new();
     for folder in folders {
         // What cannot be listed is told of by the first scan.
-        for name in names(&folder.path).unwrap_or_default() {
-            let plugin = scan::stem(&name).map(|stem| folder.plugin(stem));
-            plugins.extend(plugin.filter(|plugin| !plugins.contains(plugin)));
-        }
+        let names = names(&folder.path).unwrap_or_default();
+        let mut stems: Vec<_> = names.iter().filter_map(|name| scan::stem(name)).collect();
+        stems.sort_by_cached_key(|stem| scan::rank(stem));
+        stems.dedup();
+        plugins.extend(stems.into_iter().map(|stem| folder.plugin(stem)));
     }
     plugins
 }

@@ -188,6 +188,8 @@ pub(crate) fn wanted(matcher: &Matcher) -> String {
             AttributeRule::Attrs(list) if !list.is_empty() => {
                 format!("{event_type} of {}", list.join(", "))
             }
+            // What the worker makes of a filter in which nothing is a type of events.
+            AttributeRule::Attrs(_) if event_type.is_empty() => "nothing".into(),
             AttributeRule::Any(false) | AttributeRule::Attrs(_) => {
                 format!("{event_type} of nothing, which never comes")
             }
@@ -210,6 +212,7 @@ mod tests {
             (r#"{"A":{"any":true},"B":{"attrs":["*"]}}"#, "A; B"),
             (r#"{"A":{"attrs":["x","y"]}}"#, "A of x, y"),
             (r#"{"A":{"attrs":[]}}"#, "A of nothing, which never comes"),
+            (r#"{"":{"attrs":[]}}"#, "nothing"),
             (
                 r#"{"A":{"substring":"sg_x"}}"#,
                 "A of what stands in `sg_x`",
