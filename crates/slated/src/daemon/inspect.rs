@@ -57,6 +57,8 @@ pub(crate) enum Found {
     Parses { warnings: Vec<String> },
     /// A module without `registerCallbacks`.
     Helper,
+    /// One that a network or the site failed while it was loaded.
+    Unanswered { place: String, traceback: String },
     /// One that cannot run.
     Broken { place: String, traceback: String },
 }
@@ -267,6 +269,13 @@ impl Loading {
             Report::LoadFailed(failed) => {
                 self.found = Some(match failed.phase {
                     LoadPhase::NoRegister => Found::Helper,
+                    // One whose file went away has no line that failed.
+                    LoadPhase::Import | LoadPhase::Register
+                        if failed.cause.is_some() && failed.line.is_some() =>
+                    {
+                        let Broken { place, traceback } = broken(&failed);
+                        Found::Unanswered { place, traceback }
+                    }
                     _ => broken(&failed).into(),
                 });
             }

@@ -90,6 +90,8 @@ pub(crate) enum FileState {
     Parses,
     /// No plugin: it has no `registerCallbacks`, and others may import it.
     Helper,
+    /// A network or the site failed it while it was loaded: a daemon tries again by itself.
+    Unanswered,
     /// It does not load, or does not parse.
     Broken,
 }

@@ -124,6 +124,10 @@ fn every_plugin_is_loaded_and_what_is_wrong_has_its_line() -> Result<()> {
     );
     assert!(python["shotgun_api3"].is_string() && python["version"].is_string());
 
+    let starts = check_all["plugins"].as_array().context("plugins")?;
+    let starts: Vec<_> = starts.iter().filter_map(|s| s["plugin"].as_str()).collect();
+    assert!(starts.len() > 3 && starts.is_sorted(), "{starts:?}");
+
     // People see the same, in the order of the folder.
     let (_, shown, _) = check(&folder, &[])?;
     let at = |words: &str| {
@@ -151,6 +155,29 @@ fn every_plugin_is_loaded_and_what_is_wrong_has_its_line() -> Result<()> {
     assert!(said.contains("did you mean `asks`?"), "{said}");
     // No trace of all that.
     assert!(!folder.path().join("slated-state").exists());
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_a_network_fails_is_not_called_broken() -> Result<()> {
+    let asks = "import socket\ndef registerCallbacks(reg):\n    \
+                socket.create_connection(('127.0.0.1', 9))\n";
+    let folder = place(&[("asks", asks)])?;
+    let (code, shown, said) = check(&folder, &[])?;
+    assert_eq!(code, Some(5), "{said}");
+    assert!(
+        said.contains("1 plugin does not load: what it asks"),
+        "{said}"
+    );
+    assert!(
+        shown.contains("plugins/asks  does not load now: "),
+        "{shown}"
+    );
+    assert!(shown.contains("ConnectionRefusedError"), "{shown}");
+    assert!(!shown.contains("broken"), "{shown}");
+    let (_, shown, _) = check(&folder, &["--json"])?;
+    let checked: Value = serde_json::from_str(&shown)?;
+    assert_eq!(file(&checked, "asks")["state"], "unanswered", "{checked}");
     Ok(())
 }
 

@@ -135,6 +135,11 @@ fn file(look: Look) -> FileView {
             view.callbacks = Some(asks.collect());
             view.warnings = warnings;
         }
+        Found::Unanswered { place, traceback } => {
+            view.state = FileState::Unanswered;
+            view.error = Some(place);
+            view.traceback = Some(traceback).filter(|text| !text.is_empty());
+        }
         Found::Broken { place, traceback } => {
             view.state = FileState::Broken;
             view.error = Some(place);
@@ -144,13 +149,22 @@ fn file(look: Look) -> FileView {
     view
 }
 
-/// An error where a plugin is broken.
+/// An error where a plugin does not load.
 pub(super) fn verdict(view: &CheckView) -> Result<(), CommandError> {
-    let broken = view.files.iter().filter(|f| f.state == FileState::Broken);
-    match broken.count() {
-        0 => Ok(()),
-        1 => Err(CommandError::plugin("1 plugin does not load")),
-        n => Err(CommandError::plugin(format!("{n} plugins do not load"))),
+    let are = |state| view.files.iter().filter(|f| f.state == state).count();
+    let not = |n| match n {
+        1 => "1 plugin does not load".to_owned(),
+        n => format!("{n} plugins do not load"),
+    };
+    match (are(FileState::Broken), are(FileState::Unanswered)) {
+        (0, 0) => Ok(()),
+        (0, n) => Err(CommandError::plugin(format!(
+            "{}: what {} did not answer",
+            not(n),
+            if n == 1 { "it asks" } else { "they ask" }
+        ))
+        .hint("a daemon tries again by itself; is the site up, and the network?")),
+        (n, _) => Err(CommandError::plugin(not(n))),
     }
 }
 
@@ -188,6 +202,10 @@ pub(super) fn show(view: &CheckView) {
                 "  is no plugin: it has no registerCallbacks, and is left to those that import it"
                     .into()
             }
+            (FileState::Unanswered, _) => format!(
+                "  {}: what it asks did not answer; a daemon tries again by itself",
+                "does not load now".yellow()
+            ),
             (FileState::Broken, _) => format!("  {}", "broken".red()),
         };
         out::line(format!("{plugin}{what}"));
