@@ -83,6 +83,29 @@ def follow(folders):
             del sys.path_importer_cache[path]
 
 
+class _BesidePlugins(object):
+    """Finds what stands in the plugins' folders, where it is found nowhere else. Plugins of the
+    Python daemon share a process, and import each other and the modules beside them by name."""
+
+    def __init__(self, folders):
+        self.folders = folders
+
+    def find_spec(self, name, path=None, target=None):
+        """Returns the spec of a module or package, or None."""
+        if path is not None or "." in name:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, self.folders)
+        # A folder with nothing in it that says so is no package.
+        return spec if spec is not None and spec.has_location else None
+
+
+def look_beside(plugin_path, folders):
+    """Looks, last of all, in the folder of the plugin for modules, and in those of the others."""
+    own = os.path.dirname(os.path.abspath(plugin_path))
+    folders = [own] + [str(folder) for folder in folders if str(folder) != own]
+    sys.meta_path.append(_BesidePlugins(folders))
+
+
 def is_watched(path):
     """Tells whether an absolute path is one of the folders, or below one, and the studio's own."""
     if any(part in PACKAGES for part in path.split(os.sep)):
@@ -156,6 +179,12 @@ def _digest(path):
         return ""
 
 
+def _places():
+    """Returns where modules are looked for."""
+    beside = [f.folders for f in sys.meta_path if isinstance(f, _BesidePlugins)]
+    return sum(beside, list(sys.path))
+
+
 def _missed(error):
     """Returns where modules were looked for that are not there."""
     paths, seen = [], []
@@ -164,7 +193,7 @@ def _missed(error):
         name = getattr(error, "name", None)
         if isinstance(error, ModuleNotFoundError) and isinstance(name, str):
             package, _, last = name.rpartition(".")
-            places = getattr(sys.modules.get(package), "__path__", ()) if package else sys.path
+            places = getattr(sys.modules.get(package), "__path__", ()) if package else _places()
             for place in places:
                 place = os.path.abspath(place or ".")
                 if is_watched(place):

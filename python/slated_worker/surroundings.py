@@ -21,6 +21,7 @@ def prepare(config, plugin_path):
         os.umask(umask)
     import_from(config.get("import_paths", ()))
     imports.follow(config.get("plugin_folders", ()))
+    imports.look_beside(plugin_path, config.get("plugin_folders", ()))
     sys.argv[:] = [plugin_path]
     limit_sockets()
     if config.get("debug"):

@@ -21,7 +21,7 @@ class Importing(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
         self.root = os.path.realpath(self.folder.name)
         self.plugin = self.write("plugin.py", b"")
-        for kept in (sys.path, sys.path_hooks, imports._folders):
+        for kept in (sys.path, sys.path_hooks, sys.meta_path, imports._folders):
             self.addCleanup(kept.__setitem__, slice(None), list(kept))
         self.addCleanup(setattr, sys, "dont_write_bytecode", sys.dont_write_bytecode)
         sys.dont_write_bytecode = False
@@ -63,6 +63,33 @@ class Importing(unittest.TestCase):
                 "lib/sl_pkg/inner.py": sha256(b"x = 1\n"),
             },
         )
+
+    def test_what_stands_beside_plugins_is_found_last_of_all(self):
+        self.write("sl_beside.py", b"x = 1\n")
+        self.write("others/sl_other.py", b"x = 2\n")
+        self.write("others/sl_beside.py", b"x = 3\n")
+        self.write("others/sl_pack/__init__.py", b"from sl_pack import part\n")
+        self.write("others/sl_pack/part.py", b"")
+        self.write("others/sl_in_both.py", b"")
+        self.write("lib/sl_in_both.py", b"")
+        os.mkdir(os.path.join(self.root, "sl_folder"))
+        folders = [os.path.join(self.root, "others"), self.root]
+        imports.follow(folders)
+        imports.look_beside(self.plugin, folders)
+        path = list(sys.path)
+        self.assertEqual(importlib.import_module("sl_beside").x, 1)
+        self.assertEqual(importlib.import_module("sl_other").x, 2)
+        importlib.import_module("sl_pack")
+        importlib.import_module("sl_in_both")
+        told = ["lib/sl_in_both.py", "others/sl_other.py"]
+        told += ["others/sl_pack/__init__.py", "others/sl_pack/part.py", "sl_beside.py"]
+        self.assertEqual(sorted(self.found()), told)
+        self.assertEqual(sys.path, path)
+        # A mere folder is none, and what is missing is told with the places it may appear in.
+        for name in ("sl_folder", "sl_missing"):
+            with self.assertRaises(ModuleNotFoundError) as caught:
+                importlib.import_module(name)
+        self.assertIn("others/sl_missing.py", self.found(caught.exception))
 
     def test_what_is_installed_is_nobodys_helper(self):
         self.write("lib/site-packages/sl_installed.py", b"")
