@@ -1,8 +1,12 @@
 """What a plugin sees as `reg`, and what it registered."""
 
 import logging
+import types
 
 from slated_worker import matching, texts
+
+# Of code: generators, coroutines and both. To call such a function runs nothing of it.
+_RUNS_LATER = 0x20 | 0x80 | 0x200
 
 
 class Callback(object):
@@ -58,6 +62,9 @@ class Plugin(object):
             )
         name = callable_name(function)
         rules, warnings = matching.normalise(match_events)
+        code = getattr(function, "__code__", None)
+        if isinstance(code, types.CodeType) and code.co_flags & _RUNS_LATER:
+            warnings.append("a call runs nothing of it: it is `async`, or has a `yield`")
         self.warnings.extend("%s: %s" % (name, w) for w in warnings)
         self.callbacks.append(
             Callback(

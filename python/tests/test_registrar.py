@@ -57,6 +57,18 @@ class Registering(unittest.TestCase):
             self.assertEqual(callback.name, name)
             self.assertEqual(callback.logger.name, "plugin.p." + name)
 
+    def test_what_would_never_run_is_warned_about(self):
+        def later(sg, logger, event, args):
+            yield
+
+        async def awaited(sg, logger, event, args):
+            pass
+
+        for function in (later, awaited, print, lambda *args: None):
+            self.reg.registerCallback("s", "k", function)
+        told = [warning.split(":")[0] for warning in self.plugin.warnings]
+        self.assertEqual(told, ["later", "awaited"])
+
     def test_what_is_not_callable_is_refused(self):
         with self.assertRaises(TypeError):
             self.reg.registerCallback("s", "k", "function")
