@@ -26,6 +26,9 @@ TICK = 2.0
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARY = os.path.dirname(os.path.abspath(os.__file__))
 
+# As they are before a plugin runs: what it puts in their places is for its own use.
+_abspath, _stat = os.path.abspath, os.stat
+
 # The folders that are looked in, and below.
 _folders = []
 
@@ -43,7 +46,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
             before = _mark(path)
             source = self.get_data(path)
             _reads[0] += 1
-            _read[os.path.abspath(path)] = hashlib.sha256(source).hexdigest()
+            _read[_abspath(path)] = hashlib.sha256(source).hexdigest()
             if _may_be_older(path):
                 code = self.source_to_code(source, path)
             else:
@@ -61,7 +64,7 @@ _finder = importlib.machinery.FileFinder.path_hook(
 
 def _hook(path):
     try:
-        watched = is_watched(os.path.abspath(path or "."))
+        watched = is_watched(_abspath(path or "."))
     except OSError:
         watched = False  # relative to a working directory that was removed
     if not watched:
@@ -73,13 +76,13 @@ def follow(folders):
     """Notes from now on what is imported from these folders."""
     for folder in folders:
         # A plugin may have found its folder's name with links resolved.
-        for path in (os.path.abspath(str(folder)), os.path.realpath(str(folder))):
+        for path in (_abspath(str(folder)), os.path.realpath(str(folder))):
             if path not in _folders:
                 _folders.append(path)
     if _hook not in sys.path_hooks:
         sys.path_hooks.insert(0, _hook)
     for path in list(sys.path_importer_cache):
-        if is_watched(os.path.abspath(path or ".")):
+        if is_watched(_abspath(path or ".")):
             del sys.path_importer_cache[path]
 
 
@@ -101,7 +104,7 @@ class _BesidePlugins(object):
 
 def look_beside(plugin_path, folders):
     """Looks, last of all, in the folder of the plugin for modules, and in those of the others."""
-    own = os.path.dirname(os.path.abspath(plugin_path))
+    own = os.path.dirname(_abspath(plugin_path))
     folders = [own] + [str(folder) for folder in folders if str(folder) != own]
     sys.meta_path.append(_BesidePlugins(folders))
 
@@ -123,7 +126,7 @@ class Imports(object):
     """What one plugin imported, as it was last told."""
 
     def __init__(self, plugin_path):
-        self._plugin = os.path.abspath(plugin_path)
+        self._plugin = _abspath(plugin_path)
         self._seen = None
         self._told = {}
 
@@ -165,7 +168,7 @@ def _file(module):
         return None  # not a module; anything may stand there
     if isinstance(path, str) and path.endswith(".py"):
         try:
-            return os.path.abspath(path)
+            return _abspath(path)
         except OSError:
             return None  # relative to a working directory that was removed
     return None
@@ -195,7 +198,7 @@ def _missed(error):
             package, _, last = name.rpartition(".")
             places = getattr(sys.modules.get(package), "__path__", ()) if package else _places()
             for place in places:
-                place = os.path.abspath(place or ".")
+                place = _abspath(place or ".")
                 if is_watched(place):
                     paths.append(os.path.join(place, last + ".py"))
                     paths.append(os.path.join(place, last, "__init__.py"))
@@ -206,10 +209,10 @@ def _missed(error):
 def _may_be_older(path):
     """Tells whether cached bytecode may be that of an earlier text of the same size."""
     try:
-        modified = os.stat(path).st_mtime
+        modified = _stat(path).st_mtime
         if modified > time.time() - TICK:
             return True
-        cached = os.stat(importlib.util.cache_from_source(path)).st_mtime
+        cached = _stat(importlib.util.cache_from_source(path)).st_mtime
     except (OSError, NotImplementedError):
         return False
     return modified - 1 <= cached < modified + TICK
@@ -217,7 +220,7 @@ def _may_be_older(path):
 
 def _mark(path):
     try:
-        stat = os.stat(path)
+        stat = _stat(path)
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
