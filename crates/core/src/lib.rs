@@ -2,6 +2,7 @@
 
 pub mod begin;
 pub mod dice;
+pub mod digest;
 pub mod follow;
 pub mod lane;
 pub mod leave;
