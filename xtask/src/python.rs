@@ -15,6 +15,9 @@ pub(crate) const VARIABLE: &str = "SLATED_TEST_PYTHON";
 /// The official client, in the version that tests are written against.
 const CLIENT: &str = "shotgun_api3==3.10.3";
 
+/// A real mail server for tests of mail.
+const MAIL: &str = "aiosmtpd==1.4.6";
+
 /// The oldest Python that the worker runs on, and that [`CLIENT`] does.
 const WORKER_SINCE: Version = (3, 7);
 const CLIENT_SINCE: Version = (3, 9);
@@ -31,8 +34,8 @@ pub(crate) fn prepare() -> Result<PathBuf> {
         let path = with_client(&named);
         return path.with_context(|| {
             format!(
-                "{VARIABLE} is {}, which does not import shotgun_api3; install `{CLIENT}` there, \
-                 or unset the variable and a private environment is made",
+                "{VARIABLE} is {}, which does not import shotgun_api3 and aiosmtpd; install `{CLIENT}` \
+                 and `{MAIL}` there, or unset the variable and a private environment is made",
                 named.to_string_lossy()
             )
         });
@@ -93,9 +96,9 @@ fn candidates() -> Vec<PathBuf> {
         .collect()
 }
 
-/// Returns the real path of a program if it imports the client.
+/// Returns the real path of a program if it imports the client and the mail server.
 fn with_client(program: &std::ffi::OsStr) -> Option<PathBuf> {
-    answer(Command::new(program).args(["-c", "import shotgun_api3"]))?;
+    answer(Command::new(program).args(["-c", "import shotgun_api3, aiosmtpd"]))?;
     who(Path::new(program)).map(|(_, path)| path)
 }
 
@@ -105,7 +108,7 @@ fn with_client(program: &std::ffi::OsStr) -> Option<PathBuf> {
 /// stands there is whole.
 fn private() -> Result<PathBuf> {
     let home = target_dir()?.join("test-python");
-    let done = home.join(CLIENT.replace("==", "-"));
+    let done = home.join(format!("{CLIENT}-{MAIL}").replace("==", "-"));
     if let Some(path) = with_client(interpreter(&done).as_os_str()) {
         return Ok(path);
     }
@@ -134,8 +137,12 @@ fn private() -> Result<PathBuf> {
     {
         return Err(error).with_context(|| format!("cannot rename to {}", done.display()));
     }
-    with_client(interpreter(&done).as_os_str())
-        .with_context(|| format!("{} does not import shotgun_api3", done.display()))
+    with_client(interpreter(&done).as_os_str()).with_context(|| {
+        format!(
+            "{} does not import shotgun_api3 and aiosmtpd",
+            done.display()
+        )
+    })
 }
 
 /// Returns the Python to build on: `python3` of PATH if it is new enough, else the newest.
@@ -168,16 +175,21 @@ fn build(base: &Path, folder: &Path) -> Result<()> {
         pip.args(["-m", "pip", "--python"]).arg(&python);
         pip
     };
-    let install = ["install", "--quiet", "--disable-pip-version-check", CLIENT];
+    let install = [
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        CLIENT,
+        MAIL,
+    ];
     ensure!(
         succeeds(pip.args(install))?,
-        "`{CLIENT}` could not be installed; {}",
+        "`{CLIENT}` and `{MAIL}` could not be installed; {}",
         way_out()
     );
     ensure!(
         with_client(python.as_os_str()).is_some(),
-        "{} was installed, and cannot be imported; {}",
-        CLIENT,
+        "{CLIENT} and {MAIL} were installed, and cannot be imported; {}",
         way_out()
     );
     Ok(())
@@ -185,7 +197,7 @@ fn build(base: &Path, folder: &Path) -> Result<()> {
 
 fn way_out() -> String {
     format!(
-        "on Debian and Ubuntu try `apt install python3-venv`, or set {VARIABLE} to a Python that imports shotgun_api3"
+        "on Debian and Ubuntu try `apt install python3-venv`, or set {VARIABLE} to a Python that imports shotgun_api3 and aiosmtpd"
     )
 }
 

@@ -80,6 +80,7 @@ pub struct Source<'a> {
 }
 
 /// The values of all secrets that are configured. No `Debug`, and none to come.
+#[derive(Default)]
 pub struct Secrets {
     /// `site.key`.
     pub site_key: SecretString,

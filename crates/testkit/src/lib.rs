@@ -45,6 +45,7 @@ mod conf;
 mod daemon;
 mod disk;
 pub mod history;
+pub mod mail;
 mod observe;
 pub mod plugins;
 pub mod python;

@@ -200,20 +200,21 @@ impl<T: Example> Digests<T> {
 
     /// Returns a letter that is due, unless one is out.
     pub fn take(&mut self, now: Mono) -> Option<Letter<T>> {
-        if self.out || (now < self.held_until && !self.draining) {
+        if self.out || self.is_held(now) {
             return None;
         }
         let draining = self.draining;
-        let is_due = |g: &Group<T>| g.pending.is_some() && (draining || g.next <= now);
+        let is_due = |g: &Group<T>| g.pending.is_some() && g.due(draining) <= now;
         let due = self.groups.iter().filter(|(_, group)| is_due(group));
         // Who waits longest is first.
         let (first, group) = due.min_by_key(|(_, group)| group.next)?;
         let (first, to) = (first.clone(), group.to.clone());
-        let together = draining || self.stuck > 0;
+        let together = self.draining || self.stuck > 0;
         let mut parts = Vec::new();
         for (topic, group) in &mut self.groups {
             let goes = *topic == first || (together && group.to == to);
-            if goes && is_due(group)
+            if goes
+                && is_due(group)
                 && let Some(pile) = group.pending.take()
             {
                 group.out = true;
@@ -231,17 +232,8 @@ impl<T: Example> Digests<T> {
     /// Takes back a letter, with what became of it.
     pub fn settle(&mut self, now: Mono, letter: Letter<T>, fate: Fate) {
         self.out = false;
+        self.fared(now, fate);
         let (first, most) = self.rules.again;
-        match fate {
-            Fate::Stuck => {
-                self.held_until = now + backoff(first, most, self.stuck);
-                self.stuck = self.stuck.saturating_add(1);
-            }
-            Fate::Sent | Fate::Refused => {
-                self.held_until = now;
-                self.stuck = 0;
-            }
-        }
         for part in letter.parts {
             let old = self.groups.get_mut(&part.topic);
             let since = old.and_then(|group| group.pending.take());
@@ -271,15 +263,37 @@ impl<T: Example> Digests<T> {
         }
     }
 
+    /// Takes in what became of a letter of another kind, by the same server.
+    pub fn fared(&mut self, now: Mono, fate: Fate) {
+        let (first, most) = self.rules.again;
+        if fate == Fate::Stuck {
+            self.held_until = now + backoff(first, most, self.stuck);
+            self.stuck = self.stuck.saturating_add(1);
+        } else {
+            self.held_until = now;
+            self.stuck = 0;
+        }
+    }
+
+    /// Tells whether no letter of any kind is to be tried yet.
+    pub fn is_held(&self, now: Mono) -> bool {
+        now < self.held_until && !self.draining
+    }
+
+    /// Returns before which moment none is to be tried.
+    pub const fn held_until(&self) -> Mono {
+        self.held_until
+    }
+
     /// Returns when a letter is due next; `None`: when one is settled, or something is heard.
     pub fn next(&self) -> Option<Mono> {
         if self.out {
             return None;
         }
         let waiting = self.groups.values().filter(|g| g.pending.is_some());
-        let next = waiting.map(|group| group.next).min()?;
+        let next = waiting.map(|group| group.due(self.draining)).min()?;
         Some(if self.draining {
-            Mono::ZERO
+            next
         } else {
             next.max(self.held_until)
         })
@@ -317,6 +331,13 @@ impl<T> Group<T> {
             newest: now,
             out: false,
         }
+    }
+    /// Returns when a letter of it may go. At the end what is refused is not tried on and on.
+    const fn due(&self, draining: bool) -> Mono {
+        if draining && self.refused == 0 {
+            return Mono::ZERO;
+        }
+        self.next
     }
     fn is_quiet(&self, now: Mono, quiet: Duration) -> bool {
         now.since(self.newest) >= quiet

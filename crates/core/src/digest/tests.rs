@@ -59,7 +59,16 @@ fn the_first_goes_at_once_and_the_rest_ever_more_rarely() {
         }
     }
     let day = 24 * 60;
-    assert_eq!(sent, [(0, 1), (10, 10), (70, 60), (70 + day, day), (70 + 2 * day, day)]);
+    assert_eq!(
+        sent,
+        [
+            (0, 1),
+            (10, 10),
+            (70, 60),
+            (70 + day, day),
+            (70 + 2 * day, day)
+        ]
+    );
     assert_eq!(digests.next(), Some(minute(70 + 3 * day)));
     assert_eq!(digests.waiting(), 3 * day - 71 - 2 * day);
 }
@@ -110,7 +119,13 @@ fn what_does_not_get_through_is_told_with_what_came_since() {
     let told: Vec<_> = letter
         .parts
         .iter()
-        .map(|p| (p.pile.count, p.pile.first.n, p.pile.last.as_ref().map(|t| t.n)))
+        .map(|p| {
+            (
+                p.pile.count,
+                p.pile.first.n,
+                p.pile.last.as_ref().map(|t| t.n),
+            )
+        })
         .collect();
     assert_eq!(told, [(11, 1, Some(34)), (5, 20, Some(24))]);
     assert_eq!(letter.parts[0].pile.events, Some((EventId(1), EventId(34))));

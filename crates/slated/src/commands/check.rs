@@ -2,6 +2,7 @@
 
 mod differs;
 mod files;
+mod mail;
 mod probe;
 mod show;
 mod site;
@@ -32,6 +33,9 @@ use crate::{daemon, out};
 /// The site is asked who it is and for its newest event, and nothing else. One that cannot be read ends
 /// it with 4. `--probe` watches it for a while, by reads alone, and says what it takes, what it costs and
 /// what comes late.
+///
+/// A mail server is greeted, with STARTTLS and login where they are configured, and sent nothing; not
+/// with --no-load or --offline. One that does not answer is no reason not to start.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -91,6 +95,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     let asked = files::asked(&args.plugins, &checked.known, &foreseen.lines)?;
     foreseen.lines.retain(|line| asked.contains(&line.plugin));
     let state = state::look(&config, foreseen.begun)?;
+    let greeting = mail::greet(&config, &secrets, !(args.no_load || args.offline));
     let mut seen = files::Seen::default();
     if foreseen.refusal.is_none() {
         let known = checked.known.iter().filter(|id| asked.contains(id));
@@ -105,6 +110,10 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
             Err(refusal) => foreseen.refusal = Some(refusal),
         }
     }
+    let mail = match greeting {
+        Some(greeting) => Some(greeting.view().await),
+        None => None,
+    };
     let warnings = [&loaded.warnings, &secret_warnings, &checked.warnings];
     let warnings = warnings.into_iter().flat_map(|all| &all.0);
     let shown = |keys: &mut dyn Iterator<Item = (&str, &Origin)>| -> Vec<KeyView> {
@@ -129,6 +138,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
             NewPlugins::Ago(ago) => format!("ago:{}s", ago.as_secs()),
         },
         plugins: foreseen.lines,
+        mail,
         pythons: seen.pythons,
         files: seen.files,
         differences: differs::from_the_python_daemon(&config),

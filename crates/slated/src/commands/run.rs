@@ -23,7 +23,7 @@ use crate::pid_file::PidFile;
 use crate::service;
 use crate::signals::{self, Signals};
 use crate::standby;
-use crate::tell::{Log, Teller};
+use crate::tell::{Log, Mail, Teller};
 
 /// Follow the site and run plugins, until SIGTERM or Ctrl-C
 ///
@@ -99,6 +99,9 @@ pub(super) async fn follow(mut args: Args, detached: Option<Detached>) -> Result
     for warning in loaded.warnings.0.iter().chain(&secret_warnings.0) {
         tracing::warn!("{warning}");
     }
+    if let Some(mail) = Mail::start(&loaded.config, &secrets, &log)? {
+        log.mail_by(mail);
+    }
     let in_background = detached.is_some();
     let again = move |path: &Path| -> Result<Config, CommandError> {
         let mut config = Config::load_in(&here, path, &[])?.config;
@@ -126,6 +129,9 @@ pub(super) async fn follow(mut args: Args, detached: Option<Detached>) -> Result
     let python = args.python.as_deref();
     let asked = args.begin.asked();
     let result = running.serve(loaded.config, secrets, python, asked).await;
+    if let Some(mail) = log.mail() {
+        mail.finish();
+    }
     log.flush();
     result
 }
@@ -242,7 +248,11 @@ impl Running<'_> {
             Ok(()) => tracing::info!("Stopped; everything is on record."),
             // Nobody sees what is printed.
             Err(error) if self.detached.is_some() => tracing::error!("{error}"),
-            Err(_) => {}
+            Err(error) => {
+                if let Some(mail) = self.log.mail() {
+                    mail.hear_end(error);
+                }
+            }
         }
         result
     }

@@ -7,7 +7,7 @@ use super::common::{ConfigArgs, ago, ask};
 use crate::clock::wall_ms;
 use crate::error::CommandError;
 use crate::out;
-use crate::view::{self, LineView, PluginState, PluginView, SiteState, StatusView};
+use crate::view::{self, LineView, MailView, PluginState, PluginView, SiteState, StatusView};
 
 /// Show the site, the log and every plugin at a glance
 ///
@@ -94,6 +94,9 @@ fn show(status: &StatusView) {
     if let Some(failures) = failures(status) {
         out::line(format!("failures {}", failures.red()));
     }
+    if let Some(view) = &status.mail {
+        mail(view);
+    }
     out::line("");
     plugins(&status.plugins);
     if let Some(table) = callbacks(&status.plugins) {
@@ -119,6 +122,33 @@ fn failures(status: &StatusView) -> Option<String> {
     };
     let words: Vec<_> = letters.into_iter().chain(held).collect();
     (!words.is_empty()).then(|| format!("{}; see `slated failures list`", words.join(", ")))
+}
+
+/// Says how mail goes.
+fn mail(mail: &MailView) {
+    let sent = match (mail.sent, mail.sent_at_ms) {
+        (0, _) | (_, None) => "none sent yet".to_owned(),
+        (n, Some(at)) => format!("{n} sent, the last {}", ago(at)),
+    };
+    let waiting = match mail.waiting {
+        0 => String::new(),
+        1 => "; 1 error waits to be told".to_owned(),
+        n => format!("; {n} errors wait to be told together"),
+    };
+    out::line(format!("mail     by {}, {sent}{waiting}", mail.server));
+    if let Some(trouble) = &mail.trouble {
+        let since = mail.since_ms.map(|at| format!(" (since {})", ago(at)));
+        let since = since.unwrap_or_default();
+        let text = format!("no mail goes out: {trouble}{since}");
+        out::line(format!("         {}", text.red()));
+    }
+    if let Some(hint) = &mail.hint {
+        out::line(format!("         hint: {hint}"));
+    }
+    if let Some(refused) = &mail.refused {
+        let text = format!("not taken by the server: {refused}");
+        out::line(format!("         {}", text.red()));
+    }
 }
 
 /// Prints plugins as a table.

@@ -17,8 +17,9 @@ use super::message::{Act, LetterWish, Message, Question, Reply, Roll};
 use super::reload;
 use crate::view::refusal::Kind;
 use crate::view::{
-    self, Begin, DecisionView, EventLine, EventView, FailuresView, LetterView, LogView, Pick,
-    PluginDetail, Refusal, ReloadView, RewindView, SiteView, StatusView, Subject, Survey, WishView,
+    self, Begin, DecisionView, EventLine, EventView, FailuresView, LetterView, LogView, MailView,
+    Pick, PluginDetail, Refusal, ReloadView, RewindView, SiteView, StatusView, Subject, Survey,
+    WishView,
 };
 
 /// How often a plugin is looked at that is to go back and has something in hand, and how long between.
@@ -34,6 +35,7 @@ pub(crate) struct Desk {
     messages: mpsc::Sender<Message>,
     decide: mpsc::Sender<Decision>,
     reload: mpsc::Sender<reload::Reply>,
+    mail: Option<watch::Receiver<MailView>>,
 }
 
 impl Desk {
@@ -44,6 +46,7 @@ impl Desk {
         messages: mpsc::Sender<Message>,
         decide: mpsc::Sender<Decision>,
         reload: mpsc::Sender<reload::Reply>,
+        mail: Option<watch::Receiver<MailView>>,
     ) -> Self {
         Self {
             url,
@@ -52,6 +55,7 @@ impl Desk {
             messages,
             decide,
             reload,
+            mail,
         }
     }
 
@@ -84,6 +88,7 @@ impl Desk {
             plugins,
             letters: 0,
             held: 0,
+            mail: self.mail.as_ref().map(|mail| mail.borrow().clone()),
         };
         view.with_counts(&*self.store).await
     }

@@ -60,7 +60,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::error::CommandError;
-use crate::tell::Teller;
+use crate::tell::{MailServer, Teller};
 use crate::web::control;
 use begin::{Begin, Begun};
 use desk::Desk;
@@ -153,6 +153,7 @@ impl Daemon {
             messages.clone(),
             decide,
             reload,
+            teller.mail_seen(),
         );
         let mut tasks = JoinSet::new();
 
@@ -308,6 +309,9 @@ pub(crate) fn check(config: &Config, secrets: &Secrets) -> Result<Checked, Comma
     let known = sources::present(&config.plugins.folders);
     let warnings = config.check_names(&known)?;
     checks::working_folders(config, &known)?;
+    if config.conf.is_none() {
+        MailServer::of(config, secrets)?;
+    }
     Ok(Checked {
         warnings,
         known,
@@ -396,7 +400,7 @@ pub(crate) fn idle_keys(config: &Config) -> Vec<(&str, &Origin)> {
 }
 
 /// Keys that do nothing yet.
-const IDLE: [&str; 4] = [
+const IDLE: [&str; 3] = [
     // slated paces its own attempts.
-    "daemon.*", "mail.*", "alerts.*", "web.*",
+    "daemon.*", "alerts.*", "web.*",
 ];

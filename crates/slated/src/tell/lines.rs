@@ -90,7 +90,7 @@ pub(super) fn json(record: &Record, own: &str) -> String {
 }
 
 /// Local time as Python's `logging` writes it: `2026-11-23 09:15:02,123`.
-fn moment(at: Timestamp, zone: &TimeZone) -> String {
+pub(super) fn moment(at: Timestamp, zone: &TimeZone) -> String {
     let at = at.to_zoned(zone.clone());
     format!(
         "{},{:03}",

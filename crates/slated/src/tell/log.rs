@@ -3,9 +3,9 @@
 //! The queue is bounded in number and memory. What does not fit is dropped and counted, and the
 //! count is logged as soon as there is room: a log that is late must not make events late.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::files::{Desk, Layout};
+use super::mail::Mail;
 use super::record::{self, Record};
 use super::timing::Timing;
 use crate::error::CommandError;
@@ -54,6 +55,8 @@ struct Shared {
     bytes: AtomicUsize,
     dropped: AtomicU64,
     reopen: AtomicBool,
+    /// Who is mailed of errors.
+    mail: OnceLock<Mail>,
 }
 
 impl Log {
@@ -110,6 +113,15 @@ impl Log {
     /// Tells whether there is a timing log.
     pub(crate) const fn times(&self) -> bool {
         self.timing
+    }
+    /// Has errors mailed from now on.
+    pub(crate) fn mail_by(&self, mail: Mail) {
+        // It is said once, at the start.
+        self.shared.mail.set(mail).unwrap_or_default();
+    }
+    /// Returns the mail, if there is any.
+    pub(crate) fn mail(&self) -> Option<&Mail> {
+        self.shared.mail.get()
     }
     /// Queues a record; drops and counts it where there is no room.
     pub(crate) fn put(&self, record: Record) {
@@ -212,6 +224,10 @@ struct Listener(Log);
 
 impl<S: Subscriber> Layer<S> for Listener {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        self.0.put(Record::heard(event, Timestamp::now()));
+        let record = Record::heard(event, Timestamp::now());
+        if let Some(mail) = self.0.mail() {
+            mail.hear_record(record.clone());
+        }
+        self.0.put(record);
     }
 }

@@ -7,6 +7,7 @@
 mod files;
 mod lines;
 mod log;
+mod mail;
 mod record;
 mod rotating;
 mod timing;
@@ -17,13 +18,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use slated_core::lane::Leave;
 use slated_core::recycle::Why;
+use slated_host::wire::Emails;
 use slated_model::{CallbackId, Event, EventId, Failure, HoldRow, PluginId};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 pub(crate) use log::Log;
+pub(crate) use mail::{Mail, Server as MailServer};
 use record::Record;
 pub(crate) use record::{Source, level_name};
 pub(crate) use timing::Timing;
+
+use crate::view::MailView;
 
 /// Something worth telling.
 #[derive(Clone, Debug)]
@@ -53,6 +58,8 @@ pub(crate) enum Fact {
         callbacks: usize,
         warnings: Vec<String>,
         pid: u32,
+        /// Who gets mail about its errors.
+        emails: Emails,
     },
     /// A plugin does not load.
     PluginBroken {
@@ -232,6 +239,29 @@ pub(crate) enum Fact {
     StateMended,
     /// The daemon ends with outcomes that are not on record.
     LeftUnwritten,
+    /// No mail goes out; told once, and again when the reason changes.
+    MailFailed {
+        server: String,
+        error: String,
+        hint: Option<&'static str>,
+    },
+    /// Mail goes out again.
+    MailMended { server: String },
+    /// The server does not take mail for these; told once, and again when the reason changes.
+    MailRefused {
+        to: Vec<String>,
+        error: String,
+        /// Whether others got it.
+        some: bool,
+    },
+    /// An address is none.
+    MailAddress { whose: String, error: String },
+    /// A mail is not tried any more.
+    MailGivenUp { subject: String, why: &'static str },
+    /// There was no room for what was to be mailed.
+    MailDropped { dropped: u64 },
+    /// The daemon ends, and mail has not gone out.
+    MailLeft { left: u64, error: Option<String> },
 }
 
 /// A call of a callback.
@@ -276,6 +306,9 @@ impl Teller {
             if matches!(fact, Fact::PluginLog { .. }) || log.wants(fact.level()) {
                 log.put(Record::of(&fact, Timestamp::now()));
             }
+            if let Some(mail) = log.mail() {
+                mail.hear(&fact);
+            }
         }
         // Nobody listening is no failure.
         drop(self.feed.send(fact));
@@ -283,6 +316,10 @@ impl Teller {
     /// Tells whether a fact for people who look very closely is worth making.
     pub(crate) fn wants_debug(&self) -> bool {
         self.log.as_ref().is_some_and(|l| l.wants(record::DEBUG))
+    }
+    /// Returns how mail goes, if there is any.
+    pub(crate) fn mail_seen(&self) -> Option<watch::Receiver<MailView>> {
+        self.log.as_ref()?.mail().map(Mail::seen)
     }
     /// Tells whether answers are timed.
     pub(crate) fn times(&self) -> bool {
@@ -313,6 +350,11 @@ impl Fact {
             | Self::StateLarge { .. }
             | Self::StateFailed { .. }
             | Self::LeftUnwritten
+            | Self::MailFailed { .. }
+            | Self::MailRefused { .. }
+            | Self::MailAddress { .. }
+            | Self::MailGivenUp { .. }
+            | Self::MailLeft { .. }
             | Self::SiteFailed { refused: true, .. } => record::ERROR,
             Self::SiteFailed { .. }
             | Self::PluginUnlucky { .. }
@@ -329,6 +371,7 @@ impl Fact {
             | Self::WentAhead { .. }
             | Self::BeginsWithout { .. }
             | Self::LettersExpired { .. }
+            | Self::MailDropped { .. }
             | Self::SiteDecided { .. }
             | Self::LeftLine {
                 why: Leave::LongCall | Leave::SlowEnd,
@@ -460,8 +503,29 @@ impl Fact {
             | Self::StateLarge { .. }
             | Self::StateFailed { .. }
             | Self::StateMended
-            | Self::LeftUnwritten => (None, None, None),
+            | Self::LeftUnwritten
+            | Self::MailFailed { .. }
+            | Self::MailMended { .. }
+            | Self::MailRefused { .. }
+            | Self::MailAddress { .. }
+            | Self::MailGivenUp { .. }
+            | Self::MailDropped { .. }
+            | Self::MailLeft { .. } => (None, None, None),
         }
+    }
+
+    /// Tells whether it is about mail, which no mail must be about.
+    const fn is_about_mail(&self) -> bool {
+        matches!(
+            self,
+            Self::MailFailed { .. }
+                | Self::MailMended { .. }
+                | Self::MailRefused { .. }
+                | Self::MailAddress { .. }
+                | Self::MailGivenUp { .. }
+                | Self::MailDropped { .. }
+                | Self::MailLeft { .. }
+        )
     }
 }
 

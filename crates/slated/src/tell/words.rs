@@ -78,6 +78,7 @@ impl fmt::Display for Fact {
                 callbacks,
                 warnings,
                 pid,
+                ..
             } => {
                 let s = if *callbacks == 1 { "" } else { "s" };
                 write!(
@@ -425,6 +426,42 @@ impl fmt::Display for Fact {
             ),
             Self::StateMended => {
                 f.write_str("The state can be written again; everything goes on.")
+            }
+            Self::MailFailed {
+                server,
+                error,
+                hint,
+            } => {
+                write!(
+                    f,
+                    "No mail goes out by {server}: {error}. What is to be mailed waits; slated tries again."
+                )?;
+                hint.map_or(Ok(()), |hint| write!(f, " Hint: {hint}"))
+            }
+            Self::MailMended { server } => write!(f, "Mail goes out by {server} again."),
+            Self::MailRefused { to, error, some } => {
+                let what = if *some {
+                    "is not taken for all of them"
+                } else {
+                    "is refused, and tried again"
+                };
+                write!(f, "Mail to {} {what}: {error}.", to.join(", "))
+            }
+            Self::MailAddress { whose, error } => write!(f, "{whose} {error}; it gets no mail."),
+            Self::MailGivenUp { subject, why } => {
+                write!(f, "The mail {subject:?} is given up: {why}.")
+            }
+            Self::MailDropped { dropped } => write!(
+                f,
+                "{dropped} errors are not mailed: more came than could be taken in. They are in the log."
+            ),
+            Self::MailLeft { left, error } => {
+                let s = if *left == 1 { "" } else { "s" };
+                write!(f, "{left} error{s} could not be mailed before the end")?;
+                match error {
+                    Some(error) => write!(f, ": {error}."),
+                    None => f.write_str(": there was no time."),
+                }
             }
             Self::LeftUnwritten => f.write_str(
                 "What callbacks did last could not be written down; they run again for the same events after the next start.",

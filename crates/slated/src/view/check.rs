@@ -25,6 +25,8 @@ pub(crate) struct CheckView {
     pub(crate) new_plugins: String,
     /// Where each plugin starts.
     pub(crate) plugins: Vec<StartView>,
+    /// The mail server; absent where none is configured.
+    pub(crate) mail: Option<MailCheck>,
     /// The Pythons that plugins run with.
     pub(crate) pythons: Vec<PythonView>,
     /// What is in each plugin's file. Empty where nothing would start.
@@ -54,6 +56,21 @@ pub(crate) struct SiteLook {
     /// Waiting alone may help.
     #[serde(skip)]
     pub(crate) is_down: bool,
+}
+
+/// A mail server.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct MailCheck {
+    /// Name and port.
+    pub(crate) server: String,
+    /// How it is spoken to, in words.
+    pub(crate) manner: String,
+    /// The configured addresses.
+    pub(crate) to: Vec<String>,
+    /// Whether it let slated in; absent where it was not asked.
+    pub(crate) answers: Option<bool>,
+    pub(crate) error: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 /// A Python.

@@ -208,7 +208,7 @@ impl Groups {
             return;
         };
         self.letters += 1;
-        let name = group(letter, failure);
+        let name = group(&letter.plugin, &letter.callback, failure);
         let known = self
             .places
             .get(&name)
@@ -246,7 +246,7 @@ fn failure(letter: &OutcomeRow) -> Option<&Failure> {
 
 /// Names the group of a letter: its callback, what failed, and by which functions of which files.
 /// Texts and line numbers do not count: they differ from event to event, and from edit to edit.
-fn group(letter: &OutcomeRow, failure: &Failure) -> String {
+pub(crate) fn group(plugin: &PluginId, callback: &CallbackId, failure: &Failure) -> String {
     let frames = failure.traceback.lines().filter_map(|line| {
         let (file, rest) = line
             .trim_start()
@@ -258,8 +258,8 @@ fn group(letter: &OutcomeRow, failure: &Failure) -> String {
         ))
     });
     let head = format!(
-        "{}\n{}\n{:?}\n{}\n",
-        letter.plugin, letter.callback, failure.kind, failure.error
+        "{plugin}\n{callback}\n{:?}\n{}\n",
+        failure.kind, failure.error
     );
     let text = head + &frames.collect::<Vec<_>>().join("\n");
     let sum = format!("{:x}", Sha256::digest(text));
@@ -274,7 +274,7 @@ impl LetterView {
             event: letter.event,
             plugin: letter.plugin.clone(),
             callback: letter.callback.clone(),
-            group: group(letter, failure),
+            group: group(&letter.plugin, &letter.callback, failure),
             attempt: letter.attempt,
             at_ms: letter.at_ms,
             failure: failure.clone(),
@@ -304,7 +304,7 @@ impl Pick {
             && match &self.which {
                 Which::All => true,
                 Which::Event(id) => letter.event == *id,
-                Which::Group(name) => group(letter, failure) == *name,
+                Which::Group(name) => group(&letter.plugin, &letter.callback, failure) == *name,
             }
     }
 

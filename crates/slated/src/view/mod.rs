@@ -27,12 +27,13 @@ use slated_store::Store;
 
 pub(crate) use begin::Begin;
 pub(crate) use check::{
-    AsksView, CheckView, FileState, FileView, KeyView, PythonView, SiteLook, StartView, StateView,
+    AsksView, CheckView, FileState, FileView, KeyView, MailCheck, PythonView, SiteLook, StartView,
+    StateView,
 };
 pub(crate) use decision::DecisionView;
 pub(crate) use detail::{PluginDetail, recorded as plugin};
 pub(crate) use failures::{
-    FailuresView, GroupView, LetterView, Pick, Placed, SHOWN, Which, WishView, failures,
+    FailuresView, GroupView, LetterView, Pick, Placed, SHOWN, Which, WishView, failures, group,
     letters_are,
 };
 pub(crate) use probe::{AnswerView, ProbeView, SpreadView};
@@ -59,6 +60,40 @@ pub(crate) struct StatusView {
     /// Plugins that wait for a person.
     #[serde(default)]
     pub(crate) held: u64,
+    /// How mail goes; absent where none is configured or no daemon runs.
+    #[serde(default)]
+    pub(crate) mail: Option<MailView>,
+}
+
+/// How mail about errors goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MailView {
+    /// Name and port.
+    pub(crate) server: String,
+    /// Why no mail goes out.
+    pub(crate) trouble: Option<String>,
+    /// What may be done about it.
+    pub(crate) hint: Option<String>,
+    /// Since when none goes out.
+    pub(crate) since_ms: Option<i64>,
+    /// Why some receivers get none.
+    pub(crate) refused: Option<String>,
+    /// Errors that wait: to be told together, or for the server.
+    pub(crate) waiting: u64,
+    /// Mails sent since the daemon's start.
+    pub(crate) sent: u64,
+    /// When the newest was.
+    pub(crate) sent_at_ms: Option<i64>,
+}
+
+impl MailView {
+    /// Describes a server that was not asked yet.
+    pub(crate) fn of(server: String) -> Self {
+        Self {
+            server,
+            ..Self::default()
+        }
+    }
 }
 
 /// The site as the follower sees it.

@@ -179,6 +179,7 @@ pub(crate) async fn offline(store: &dyn Store, url: &str) -> slated_store::Resul
         plugins,
         letters: 0,
         held: 0,
+        mail: None,
     };
     view.with_counts(store).await
 }

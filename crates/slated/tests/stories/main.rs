@@ -15,6 +15,7 @@ mod identity;
 mod import;
 mod live;
 mod logs;
+mod mail;
 mod mischief;
 mod order;
 mod own;

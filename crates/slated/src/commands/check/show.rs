@@ -1,6 +1,6 @@
 //! What `slated check` shows to people.
 
-use super::{files, site};
+use super::{files, mail, site};
 use crate::out;
 use crate::view::{CheckView, KeyView, StartView, StateView};
 
@@ -35,6 +35,9 @@ pub(super) fn show(view: &CheckView, keys: bool) {
         out::line(format!("start          {begins}"));
     }
     files::show_pythons(view);
+    if let Some(view) = &view.mail {
+        mail::show(view);
+    }
     if !view.plugins.is_empty() {
         out::line("");
         plugins(view);

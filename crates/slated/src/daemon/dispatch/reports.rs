@@ -180,6 +180,7 @@ impl Dispatcher {
             callbacks: loaded.callbacks.len(),
             warnings: loaded.warnings.clone(),
             pid: worker.pid.unwrap_or_default(),
+            emails: loaded.emails.clone(),
         });
         worker.loaded = Some(loaded);
         self.is_plugin(place);
