@@ -44,8 +44,8 @@ cargo xtask test [--rust | --python] [--cargo-test]
 
 Runs every test of the workspace: Rust tests, documentation examples, and the worker's own
 tests on each Python from 3.7 up that this machine has. Prepares a Python that imports
-shotgun_api3: SLATED_TEST_PYTHON if it is set, else python3 or python on PATH, else a private
-environment under the target folder. Exits with 1 when a test failed or a part ran none.
+shotgun_api3 and aiosmtpd: SLATED_TEST_PYTHON if it is set, else python3 or python on PATH, else a
+private environment under the target folder. Exits with 1 when a test failed or a part ran none.
 
 Options:
   --rust         only the Rust side

@@ -9,6 +9,7 @@ import asyncio
 import email
 import email.policy
 import json
+import logging
 import ssl
 import sys
 
@@ -16,6 +17,9 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 PATH = sys.argv[1]
 WISHES = dict(word.split("=", 1) for word in sys.argv[2:])
+
+# What it thinks of itself is of no interest here.
+logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
 class Handler:

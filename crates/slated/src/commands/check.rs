@@ -67,6 +67,9 @@ pub(crate) struct Args {
     /// Watch the site for so long, such as 10m, instead of the rest; it is only read
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with_all = ["plugins", "no_load", "offline"])]
     probe: Option<Duration>,
+    /// Send a mail to the configured addresses, to see that it arrives
+    #[arg(long)]
+    send_test_mail: bool,
     /// Run plugins with this Python, unless they name one of their own
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
@@ -95,7 +98,12 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     let asked = files::asked(&args.plugins, &checked.known, &foreseen.lines)?;
     foreseen.lines.retain(|line| asked.contains(&line.plugin));
     let state = state::look(&config, foreseen.begun)?;
-    let greeting = mail::greet(&config, &secrets, !(args.no_load || args.offline));
+    let ask = match (args.send_test_mail, args.no_load || args.offline) {
+        (true, _) => mail::Ask::Send,
+        (false, true) => mail::Ask::Nothing,
+        (false, false) => mail::Ask::Greet,
+    };
+    let greeting = mail::greet(&config, &secrets, ask);
     let mut seen = files::Seen::default();
     if foreseen.refusal.is_none() {
         let known = checked.known.iter().filter(|id| asked.contains(id));

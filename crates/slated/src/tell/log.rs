@@ -73,6 +73,16 @@ impl Log {
         Layout::of(config, true).foresee()
     }
 
+    /// Starts one that writes to `stderr` alone, to be looked at in tests.
+    #[cfg(test)]
+    pub(super) fn quiet(
+        config: &Config,
+        stderr: Box<dyn std::io::Write + Send>,
+    ) -> Result<Self, CommandError> {
+        let desk = Desk::quiet(Layout::of(config, false), TimeZone::UTC, stderr);
+        Self::over(desk, config.log.level, false, WAITING)
+    }
+
     pub(super) fn over(
         desk: Desk,
         level: Level,

@@ -67,7 +67,9 @@ pub(crate) struct MailCheck {
     pub(crate) manner: String,
     /// The configured addresses.
     pub(crate) to: Vec<String>,
-    /// Whether it let slated in; absent where it was not asked.
+    /// Whether it was to take a mail.
+    pub(crate) sent: bool,
+    /// Whether it let slated in, or took the mail; absent where it was not asked.
     pub(crate) answers: Option<bool>,
     pub(crate) error: Option<String>,
     pub(crate) hint: Option<String>,

@@ -82,6 +82,7 @@ async fn errors_are_mailed_encrypted_and_the_next_ones_are_told_together() -> Re
     world.restart()?;
     let check = json_of(&world, "check", &["--plugin", "quick"]).await?;
     assert_eq!(check["mail"]["answers"], true, "{check}");
+    assert!(server.mails()?.is_empty(), "it sends nothing");
     shows(&world, "all run", |s| {
         let plugins = s["plugins"].as_array();
         plugins.is_some_and(|all| all.len() == 4 && all.iter().all(|p| p["state"] == "running"))
@@ -168,8 +169,18 @@ async fn under_a_conf_mail_goes_out_as_the_python_daemons() -> Result<()> {
         })
         .start()
         .await?;
+    // What check sends arrives, and it says who does not get it.
+    let text = world
+        .ask("check", &["--no-load", "--send-test-mail"])
+        .await?;
+    assert!(text.contains("no such user here"), "{text}");
+    let mails = server.mails()?;
+    assert_eq!(mails.len(), 1, "{text}");
+    assert_eq!(mails[0].subject(), "[SG] A test of mail");
+
     happen(world.site());
-    let mails = took(&mut world, &server, 1).await?;
+    let mails = took(&mut world, &server, 2).await?;
+    let mails = &mails[1..];
     // The one that is not taken does not keep it from the other.
     assert_eq!(mails[0].to, ["td@studio.example"]);
     assert_eq!(mails[0].subject(), "[SG] CRITICAL - SG event daemon.");
@@ -277,7 +288,7 @@ async fn what_waits_for_a_server_goes_out_when_it_is_back() -> Result<()> {
 }
 
 /// Serves one connection: takes everything until the login, and refuses that.
-fn refuses_logins(listener: TcpListener) -> Result<()> {
+fn refuses_logins(listener: &TcpListener) -> Result<()> {
     use std::io::Write as _;
     for stream in listener.incoming() {
         let mut stream: TcpStream = stream?;
@@ -298,7 +309,7 @@ fn refuses_logins(listener: TcpListener) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn check_says_what_the_server_said() -> Result<()> {
     let (listener, port) = mute()?;
-    std::thread::spawn(|| refuses_logins(listener));
+    std::thread::spawn(move || refuses_logins(&listener));
     let world = mails_by(world(), port)
         .setting("mail", "username", "\"slated\"")
         .setting("mail", "password", "{ env = \"MAIL_PASSWORD\" }")

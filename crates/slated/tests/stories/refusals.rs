@@ -185,6 +185,13 @@ fn a_check_says_what_a_start_would_refuse() -> Result<()> {
     std::fs::write(place.path().join("slated.toml"), missing)?;
     place.refuses_as_it_stands(&["check", "--offline"], "error: the plugins folder HERE/plugin does not exist (slated.toml:6)\n\
                 hint: make it, or correct `plugins.folders`; relative paths start at the configuration file")?;
+    let mail = "[mail]\nserver = \"smtp\"\nfrom = \"x y\"\nto = [\"td@studio.example\"]\n";
+    std::fs::write(place.path().join("slated.toml"), format!("{GOOD}{mail}"))?;
+    place.refuses_as_it_stands(
+        &["check"],
+        "error: slated.toml:9: `mail.from` is not a mail address: \"x y\" (Invalid email user)\n\
+                hint: write an address such as pipeline@studio.example",
+    )?;
     // A good one is shown, with neither site nor state, and leaves no trace.
     std::fs::write(
         place.path().join("plugins/notes.py"),
@@ -193,7 +200,7 @@ fn a_check_says_what_a_start_would_refuse() -> Result<()> {
     std::fs::write(place.path().join("plugins/helper.py"), "x = 1\n")?;
     std::fs::write(
         place.path().join("slated.toml"),
-        format!("{GOOD}[mail]\nport = 26\n"),
+        format!("{GOOD}[web]\nlisten = \"127.0.0.1:8033\"\n"),
     )?;
     let before = place.files()?;
     let output = Command::new(SLATED)
@@ -209,7 +216,7 @@ fn a_check_says_what_a_start_would_refuse() -> Result<()> {
         "Every plugin starts with event 7.",
         "plugins/notes",
         "after event 6",
-        "mail.port (slated.toml:8)",
+        "web.listen (slated.toml:8)",
     ] {
         assert!(said.contains(words), "{words} not in {said}");
     }

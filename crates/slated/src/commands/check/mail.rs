@@ -1,9 +1,9 @@
-//! What `slated check` sees of the mail server: it is greeted, and sent nothing.
+//! What `slated check` sees of the mail server: it is greeted, and sent nothing unless asked for.
 
 use std::time::Duration;
 
 use owo_colors::OwoColorize as _;
-use slated_config::{Config, Secrets};
+use slated_config::{Config, Mail, Secrets};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -12,16 +12,30 @@ use crate::tell::MailServer;
 use crate::view::MailCheck;
 
 /// How long all steps together may take.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// What is asked of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Nothing.
+    Nothing,
+    /// Whether it lets slated in.
+    Greet,
+    /// Whether it takes a mail.
+    Send,
+}
+
+/// The server's answer, or what went wrong and what may be done.
+type Answer = Result<(), (String, Option<&'static str>)>;
 
 /// A look at the mail server that is under way beside others.
 pub(super) struct Greeting {
     view: MailCheck,
-    answer: Option<oneshot::Receiver<Result<(), (String, Option<&'static str>)>>>,
+    answer: Option<oneshot::Receiver<Answer>>,
 }
 
-/// Begins to greet the server, if there is one. Where `ask` is false nothing is asked.
-pub(super) fn greet(config: &Config, secrets: &Secrets, ask: bool) -> Option<Greeting> {
+/// Begins to ask the server, if there is one.
+pub(super) fn greet(config: &Config, secrets: &Secrets, ask: Ask) -> Option<Greeting> {
     let server = match MailServer::of(config, secrets) {
         Ok(server) => server?,
         // Under a `.conf` it is no reason not to start.
@@ -39,13 +53,19 @@ pub(super) fn greet(config: &Config, secrets: &Secrets, ask: bool) -> Option<Gre
         server: server.name(),
         manner: server.manner(),
         to: config.mail.to.clone(),
+        sent: ask == Ask::Send,
         ..MailCheck::default()
     };
-    let answer = ask.then(|| {
+    let Mail { to, subject, .. } = config.mail.clone();
+    let answer = (ask != Ask::Nothing).then(|| {
         let (reply, answer) = oneshot::channel();
         // A thread of its own: the end of the program does not wait for it.
         std::thread::spawn(move || {
-            let became = server.greet().map_err(|t| (t.error, t.hint));
+            let became = match ask {
+                Ask::Send => server.try_out(&to, &subject),
+                _ => server.greet(),
+            };
+            let became = became.map_err(|trouble| (trouble.error, trouble.hint));
             // Nobody waits any more.
             reply.send(became).unwrap_or_default();
         });
@@ -79,11 +99,12 @@ impl Greeting {
 pub(super) fn show(mail: &MailCheck) {
     let MailCheck { server, manner, .. } = mail;
     let to = mail.to.join(", ");
+    let what = if mail.sent { "took a mail" } else { "answers" };
     match (mail.answers, &mail.error) {
         (None, _) => out::line(format!("mail           {server}, {manner}: not asked")),
         (Some(_), None) => {
             out::line(format!(
-                "mail           {server} answers ({manner}); to {to}"
+                "mail           {server} {what} ({manner}); to {to}"
             ));
         }
         (Some(_), Some(error)) => {

@@ -118,6 +118,24 @@ impl Server {
         Ok(())
     }
 
+    /// Sends a mail that says nothing but that it arrived.
+    pub(crate) fn try_out(&self, to: &[String], subject: &str) -> Result<(), Trouble> {
+        let mail = Outgoing {
+            to: to.iter().filter_map(|text| mailbox(text).ok()).collect(),
+            subject: in_a_line(&format!("{subject} A test of mail"), ERROR),
+            body: "`slated check --send-test-mail` sent this: mail about errors arrives.\n".into(),
+        };
+        let refused = self.deliver(&mail)?;
+        if refused.is_empty() {
+            return Ok(());
+        }
+        Err(Trouble {
+            fate: Fate::Refused,
+            error: refused.join("; "),
+            hint: Some("the others got it"),
+        })
+    }
+
     /// Sends a mail. Receivers that the server does not take are returned with its words, if it
     /// takes others.
     pub(super) fn deliver(&self, mail: &Outgoing) -> Result<Vec<String>, Trouble> {
@@ -149,7 +167,7 @@ impl Server {
             match connection.command(Rcpt::new(to.clone(), Vec::new())) {
                 Ok(_) => {}
                 Err(error) if error.status().is_some() => {
-                    let trouble = said(&to.to_string(), &error);
+                    let trouble = said(to.as_ref(), &error);
                     refused.push(trouble.error.clone());
                     last = Some(trouble);
                 }

@@ -16,10 +16,11 @@ mod notice;
 mod post;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -67,14 +68,16 @@ struct Shared {
     bytes: AtomicUsize,
     /// What there was no room for.
     dropped: AtomicU64,
+    /// Who gets mail about plugins; here, since it must not be lost.
+    emails: Mutex<BTreeMap<PluginId, Emails>>,
 }
 
 /// What the thread is told.
 enum Order {
     /// Something is to be mailed.
     Hear(Box<Heard<Notice>>),
-    /// Who gets mail about a plugin.
-    Emails(PluginId, Emails),
+    /// Addresses that a plugin named: those that are none are told of.
+    Named(PluginId, Vec<String>),
     /// Somebody works on a plugin.
     Renew(PluginId),
     /// A mail of its own to the configured addresses.
@@ -144,7 +147,12 @@ impl Mail {
     pub(super) fn hear(&self, fact: &Fact) {
         match fact {
             Fact::PluginReady { plugin, emails, .. } => {
-                self.order(Order::Emails(plugin.clone(), emails.clone()));
+                if let Ok(mut known) = self.shared.emails.lock() {
+                    known.insert(plugin.clone(), emails.clone());
+                }
+                if let Emails::To(to) = emails {
+                    self.order(Order::Named(plugin.clone(), to.clone()));
+                }
             }
             Fact::PluginFile { plugin, .. } | Fact::PluginResumed { plugin } => {
                 self.order(Order::Renew(plugin.clone()));
@@ -183,9 +191,16 @@ impl Mail {
     pub(crate) fn finish(&self) {
         let (done, finished) = sync_channel(1);
         let end = Instant::now() + PATIENCE;
-        self.order(Order::Finish(end, done));
+        let mut order = Order::Finish(end, done);
+        while let Err(TrySendError::Full(back)) = self.orders.try_send(order) {
+            if Instant::now() >= end {
+                return;
+            }
+            order = back;
+            std::thread::sleep(Duration::from_millis(5));
+        }
         // The thread keeps to the time; a little more, for its last words.
-        let left = PATIENCE + Duration::from_millis(500);
+        let left = end.saturating_duration_since(Instant::now()) + Duration::from_millis(500);
         finished.recv_timeout(left).unwrap_or_default();
     }
 

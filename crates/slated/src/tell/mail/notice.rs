@@ -5,8 +5,8 @@ use slated_core::digest::{Example, Heard, Topic};
 use slated_model::{EventId, Failure, PluginId};
 
 use super::text::{Scrub, cut, first_line};
-use crate::tell::Fact;
 use crate::tell::record::{ERROR, Record, Source};
+use crate::tell::{Call, Fact};
 use crate::view;
 
 /// The longest message with its traceback, and the longest list of variables, in bytes.
@@ -89,7 +89,7 @@ pub(super) fn of_fact(fact: &Fact, now: Timestamp, scrub: &Scrub) -> Option<Hear
     notice.locals = failure
         .and_then(|failure| failure.locals.as_ref())
         .map(|locals| cut(&scrub.clean(locals.clone()), LOCALS));
-    Some(heard(notice, print))
+    Some(heard(notice, &print))
 }
 
 /// Returns what is to be mailed of what slated or a library says.
@@ -100,7 +100,7 @@ pub(super) fn of_record(record: Record, scrub: &Scrub) -> Option<Heard<Notice>> 
     let notice = of(record, scrub);
     let logger = notice.logger.as_deref().unwrap_or_default();
     let print = format!("{logger}: {}", alike(first_line(&notice.message)));
-    Some(heard(notice, print))
+    Some(heard(notice, &print))
 }
 
 fn of(record: Record, scrub: &Scrub) -> Notice {
@@ -123,11 +123,11 @@ fn of(record: Record, scrub: &Scrub) -> Notice {
     }
 }
 
-fn heard(notice: Notice, print: String) -> Heard<Notice> {
+fn heard(notice: Notice, print: &str) -> Heard<Notice> {
     Heard {
         topic: Topic {
             plugin: notice.plugin.clone(),
-            print: cut(&print, 4 * LINE),
+            print: cut(print, 4 * LINE),
         },
         to: Vec::new(),
         event: notice.event,
@@ -211,11 +211,11 @@ fn look(fact: &Fact, failure: Option<&Failure>) -> Option<String> {
             "slated failures show {}",
             view::group(plugin, callback, failure)
         ),
-        (Fact::RowUnreadable { event }, _)
-        | (Fact::FailureLogged { event, .. }, _)
-        | (
-            Fact::PluginLog {
-                call: Some(crate::tell::Call { event, .. }),
+        (
+            Fact::RowUnreadable { event }
+            | Fact::FailureLogged { event, .. }
+            | Fact::PluginLog {
+                call: Some(Call { event, .. }),
                 ..
             },
             _,
@@ -261,7 +261,7 @@ fn innermost(traceback: &str, stem: &str) -> Option<Source> {
     let file = format!("{stem}.py");
     let own = |s: &&Source| s.path.rsplit(['/', '\\']).next() == Some(file.as_str());
     let own = frames.iter().rev().find(own);
-    own.or(frames.last()).cloned()
+    own.or_else(|| frames.last()).cloned()
 }
 
 #[cfg(test)]

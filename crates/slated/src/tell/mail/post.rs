@@ -13,7 +13,6 @@ use slated_config::{Config, Secrets};
 use slated_core::Mono;
 use slated_core::digest::{Digests, Example as _, Fate, Heard, Letter, Rules};
 use slated_host::wire::Emails;
-use slated_model::PluginId;
 use tokio::sync::watch;
 
 use super::courier::{Outgoing, Trouble, mailbox};
@@ -30,7 +29,7 @@ const OWN: usize = 100;
 /// How often one of those is tried that the server refuses.
 const TRIES: u32 = 5;
 /// How long the courier may be away before that is told.
-const LONG: Duration = Duration::from_mins(1);
+pub(super) const LONG: Duration = Duration::from_mins(1);
 /// Longer than nothing happens.
 const IDLE: Duration = Duration::from_hours(1);
 
@@ -55,8 +54,6 @@ pub(super) struct Post {
     jobs: SyncSender<Outgoing>,
     /// The configured addresses.
     to: Vec<String>,
-    /// Those of plugins.
-    emails: BTreeMap<PluginId, Emails>,
     style: Style,
     scrub: Scrub,
     teller: Teller,
@@ -67,6 +64,11 @@ pub(super) struct Post {
     refused: BTreeMap<Vec<String>, String>,
     /// Whether it was told that the courier is long away.
     told_long: bool,
+    /// After what time that is.
+    pub(super) long: Duration,
+    /// What there was no room for, and when that may be told again.
+    dropped: u64,
+    tell_dropped: Mono,
     ending: Option<(Instant, SyncSender<()>)>,
     /// Whether there is no sense in another try before the end.
     hopeless: bool,
@@ -90,7 +92,6 @@ impl Post {
             out: None,
             jobs,
             to: Vec::new(),
-            emails: BTreeMap::new(),
             style: Style {
                 python,
                 subject: config.mail.subject.clone(),
@@ -104,6 +105,9 @@ impl Post {
             status,
             refused: BTreeMap::new(),
             told_long: false,
+            long: LONG,
+            dropped: 0,
+            tell_dropped: Mono::ZERO,
             ending: None,
             hopeless: false,
         };
@@ -131,7 +135,7 @@ impl Post {
         let mut wait = IDLE;
         if let Some((_, since)) = &self.out {
             if !self.told_long {
-                wait = wait.min(now.until(*since + LONG));
+                wait = wait.min(now.until(*since + self.long));
             }
         } else {
             if let Some(next) = self.digests.next() {
@@ -155,12 +159,9 @@ impl Post {
                 self.shared.bytes.fetch_sub(size, Ordering::Relaxed);
                 self.hear(now, *heard);
             }
-            Order::Emails(plugin, emails) => {
-                if let Emails::To(to) = &emails {
-                    // Told now, not when it is too late.
-                    self.usable(to, &format!("`setEmails` of {plugin}"));
-                }
-                self.emails.insert(plugin, emails);
+            Order::Named(plugin, to) => {
+                // Told now, not when it is too late.
+                self.usable(&to, &format!("`setEmails` of {plugin}"));
             }
             Order::Renew(plugin) => self.digests.renew(now, &plugin),
             Order::Send { subject, body } => {
@@ -184,11 +185,14 @@ impl Post {
     }
 
     fn hear(&mut self, now: Mono, mut heard: Heard<Notice>) {
-        let plugin = heard.topic.plugin.as_ref();
-        heard.to = match plugin.and_then(|plugin| self.emails.get(plugin)) {
+        let emails = heard.topic.plugin.as_ref().and_then(|plugin| {
+            let known = self.shared.emails.lock().ok()?;
+            known.get(plugin).cloned()
+        });
+        heard.to = match emails {
             None | Some(Emails::Configured(true)) => self.to.clone(),
             Some(Emails::Configured(false)) => Vec::new(),
-            Some(Emails::To(to)) => to.clone(),
+            Some(Emails::To(to)) => to,
         };
         if !heard.to.is_empty() {
             self.digests.hear(now, heard);
@@ -198,16 +202,20 @@ impl Post {
     /// Gives the courier what is due, if it is here.
     fn work(&mut self) {
         let now = self.clock.now();
-        let dropped = self.shared.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
+        self.dropped += self.shared.dropped.swap(0, Ordering::Relaxed);
+        if self.dropped > 0 && (now >= self.tell_dropped || self.ending.is_some()) {
+            let dropped = std::mem::take(&mut self.dropped);
             self.teller.tell(Fact::MailDropped { dropped });
+            // Where there is a flood, not a line for each.
+            self.tell_dropped = now + LONG;
         }
         if let Some((_, since)) = &self.out
             && !self.told_long
-            && now.since(*since) >= LONG
+            && now.since(*since) >= self.long
         {
             self.told_long = true;
-            let error = format!("it has not answered for {LONG:?}, and is still waited for");
+            let long = self.long;
+            let error = format!("it has not answered for {long:?}, and is still waited for");
             self.stuck(error, None);
         }
         while self.out.is_none()
@@ -275,9 +283,10 @@ impl Post {
         let fate = match became {
             Ok(refused) => {
                 self.sent();
-                match refused.is_empty() {
-                    true => drop(self.refused.remove(&to)),
-                    false => self.refuse(to, refused.join("; "), true),
+                if refused.is_empty() {
+                    self.refused.remove(&to);
+                } else {
+                    self.refuse(to, refused.join("; "), true);
                 }
                 Fate::Sent
             }

@@ -6,10 +6,10 @@ use slated_core::digest::{Digests, Fate, Rules};
 use slated_model::{CallbackId, EventId, Failure, FailureKind, HoldRow};
 
 use super::letter::Style;
-use super::text::Scrub;
+use super::post::LONG;
 use super::*;
+use crate::tell::Call;
 use crate::tell::record::{ERROR, INFO, Source};
-use crate::tell::{Call, Fact};
 
 fn at(second: u32) -> Timestamp {
     let text = format!("2026-11-23T08:15:{second:02}.123Z");
@@ -227,4 +227,155 @@ fn a_secret_that_would_be_cut_in_two_is_not_shown_in_part() {
             assert!(!text.contains("01234") && !text.contains("bcdef"), "{text}");
         }
     }
+}
+
+/// A post whose courier is the test.
+struct Desk {
+    orders: SyncSender<Order>,
+    jobs: std::sync::mpsc::Receiver<courier::Outgoing>,
+    seen: watch::Receiver<MailView>,
+    said: Arc<Mutex<Vec<u8>>>,
+    log: Log,
+}
+
+/// Keeps what is written.
+struct Said(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("a lock").extend(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Desk {
+    fn open(long: Duration) -> Self {
+        let url = slated_config::SiteUrl::parse("https://studio.example").expect("a site");
+        let mut config = Config::new(url, std::path::Path::new("/studio"));
+        config.mail.to = vec!["td@studio.example".into()];
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let log = Log::quiet(&config, Box::new(Said(said.clone()))).expect("a log");
+        let (orders, inbox) = sync_channel(WAITING);
+        let (jobs, work) = sync_channel(1);
+        let (status, seen) = watch::channel(MailView::default());
+        let mut post = Post::new(
+            &config,
+            &Secrets::default(),
+            "smtp:25".into(),
+            Teller::logging(log.clone()),
+            jobs,
+            Arc::default(),
+            status,
+        );
+        post.long = long;
+        std::thread::spawn(move || post.serve(&inbox));
+        Self {
+            orders,
+            jobs: work,
+            seen,
+            said,
+            log,
+        }
+    }
+    fn order(&self, order: Order) {
+        assert!(self.orders.send(order).is_ok(), "there is no post");
+    }
+    fn hear(&self, fact: &Fact) {
+        let heard = notice::of_fact(fact, at(0), &Scrub::default());
+        self.order(Order::Hear(Box::new(heard.expect("it is mailed"))));
+    }
+    fn job(&self) -> courier::Outgoing {
+        let patience = Duration::from_secs(10);
+        self.jobs.recv_timeout(patience).expect("a mail")
+    }
+    fn back(&self, fate: Fate, error: &str) {
+        self.order(Order::Back(match fate {
+            Fate::Sent => Ok(Vec::new()),
+            fate => Err(courier::Trouble {
+                fate,
+                error: error.into(),
+                hint: None,
+            }),
+        }));
+    }
+    /// Ends it, and says when it has ended.
+    fn finish(&self, within: Duration) -> std::sync::mpsc::Receiver<()> {
+        let (done, finished) = sync_channel(1);
+        self.order(Order::Finish(Instant::now() + within, done));
+        finished
+    }
+    fn said(&self) -> String {
+        self.log.flush();
+        String::from_utf8_lossy(&self.said.lock().expect("a lock")).into_owned()
+    }
+}
+
+fn ends(finished: &std::sync::mpsc::Receiver<()>) {
+    let patience = Duration::from_secs(10);
+    finished.recv_timeout(patience).expect("an end");
+}
+
+#[test]
+fn a_mail_of_its_own_is_sent_whole_and_given_up_when_it_is_refused() {
+    let desk = Desk::open(LONG);
+    let (subject, body) = ("backlog".to_owned(), "4,000 events wait".to_owned());
+    desk.order(Order::Send { subject, body });
+    for _ in 0..5 {
+        let job = desk.job();
+        assert_eq!(job.subject, "[slated] backlog");
+        assert_eq!((job.body.as_str(), job.to.len()), ("4,000 events wait", 1));
+        desk.back(Fate::Refused, "the mail: permanent error (554): no");
+    }
+    ends(&desk.finish(Duration::from_mins(5)));
+    let said = desk.said();
+    assert!(
+        said.contains("The mail \"backlog\" is given up: it was refused."),
+        "{said}"
+    );
+    assert_eq!(
+        said.matches("is refused, and tried again").count(),
+        1,
+        "{said}"
+    );
+    assert!(!said.contains("before the end"), "{said}");
+}
+
+#[test]
+fn a_courier_that_does_not_come_back_is_told_of_and_not_waited_for_at_the_end() {
+    let mut desk = Desk::open(Duration::from_millis(20));
+    desk.hear(&letter(7));
+    desk.job();
+    let end = Instant::now() + Duration::from_secs(10);
+    while desk.seen.borrow_and_update().trouble.is_none() {
+        assert!(Instant::now() < end, "nobody says that it is away");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    desk.hear(&letter(9));
+    ends(&desk.finish(Duration::from_millis(50)));
+    let said = desk.said();
+    assert!(said.contains("and is still waited for"), "{said}");
+    let left = "2 errors could not be mailed before the end";
+    assert!(said.contains(left), "{said}");
+}
+
+#[test]
+fn at_the_end_one_try_is_enough_of_a_server_that_is_away() {
+    let desk = Desk::open(LONG);
+    desk.hear(&letter(7));
+    desk.job();
+    desk.hear(&letter(9));
+    desk.back(Fate::Stuck, "connecting: refused");
+    let finished = desk.finish(Duration::from_mins(5));
+    let job = desk.job();
+    let words = "KeyError in on_status, 2 times";
+    assert!(job.subject.contains(words), "{job:?}");
+    desk.back(Fate::Stuck, "connecting: refused");
+    ends(&finished);
+    let said = desk.said();
+    let left = "2 errors could not be mailed before the end: connecting: refused.";
+    assert!(said.contains(left), "{said}");
+    assert_eq!(said.matches("No mail goes out").count(), 1, "{said}");
 }
