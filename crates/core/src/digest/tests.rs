@@ -147,6 +147,21 @@ fn a_letter_that_is_refused_holds_up_no_other() {
     assert!(digests.take(now).is_none());
     assert_eq!(digests.next(), Some(now + Duration::from_secs(2)));
     assert_eq!(digests.waiting(), 1);
+    // Nobody who works on the plugin makes the server take it, and it is tried ever later.
+    digests.renew(now, &PluginId::new("p", "a"));
+    let again = now + Duration::from_secs(2);
+    assert_eq!(digests.next(), Some(again));
+    let letter = digests.take(again).expect("due");
+    digests.settle(again, letter, Fate::Refused);
+    let again = again + Duration::from_secs(4);
+    assert_eq!(digests.next(), Some(again));
+    // When it is taken that is over.
+    assert_eq!(send(&mut digests, again), [1]);
+    let later = again + Duration::from_mins(10);
+    digests.hear(later, heard("a", "x", 3));
+    let letter = digests.take(later).expect("due");
+    digests.settle(later, letter, Fate::Refused);
+    assert_eq!(digests.next(), Some(later + Duration::from_secs(2)));
 }
 
 #[test]
@@ -166,8 +181,11 @@ fn at_the_end_all_goes_in_a_letter_for_each_receiver() {
     assert_eq!(digests.waiting(), 2);
     digests.drain();
     assert_eq!(send(&mut digests, Mono::ZERO), [1]);
-    assert_eq!(send(&mut digests, Mono::ZERO), [1]);
+    // One that is refused is not tried on and on.
+    let letter = digests.take(Mono::ZERO).expect("the other");
+    digests.settle(Mono::ZERO, letter, Fate::Refused);
     assert!(digests.take(Mono::ZERO).is_none());
+    assert_eq!(digests.next(), Some(Mono::from_secs(2)));
 }
 
 #[test]
@@ -303,7 +321,10 @@ proptest! {
             digests.settle(now, letter, Fate::Stuck);
         }
         digests.drain();
-        while let Some(letter) = digests.take(now) {
+        // What was refused is tried when its time comes, then as before.
+        while let Some(at) = digests.next() {
+            now = now.max(at);
+            let letter = digests.take(now).expect("it is due");
             for part in &letter.parts {
                 *told_of.entry(part.topic.plugin.clone()).or_default() += part.pile.count;
             }

@@ -326,3 +326,27 @@ async fn check_says_what_the_server_said() -> Result<()> {
     assert!(!text.contains("s3cret"), "{text}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conf_with_an_address_that_is_none_runs_without_mail_and_says_so() -> Result<()> {
+    let mut world = World::builder(SLATED)
+        .plugin(Plugin::journal("quick"))
+        .conf(|conf: &mut ConfFile| {
+            for (key, value) in [
+                ("enabled", "True"),
+                ("server", "smtp.invalid"),
+                ("from", "the pipeline"),
+                ("to", "td@studio.example"),
+                ("subject", "[SG]"),
+            ] {
+                conf.set("emails", key, value);
+            }
+        })
+        .start()
+        .await?;
+    says(&mut world, "no mail is sent: ", 1).await?;
+    assert_eq!(world.status().await?["mail"], serde_json::Value::Null);
+    let text = world.ask("check", &["--no-load"]).await?;
+    assert!(text.contains("`mail.from` is not a mail address"), "{text}");
+    Ok(())
+}

@@ -234,6 +234,7 @@ struct Desk {
     orders: SyncSender<Order>,
     jobs: std::sync::mpsc::Receiver<courier::Outgoing>,
     seen: watch::Receiver<MailView>,
+    shared: Arc<Shared>,
     said: Arc<Mutex<Vec<u8>>>,
     log: Log,
 }
@@ -261,13 +262,14 @@ impl Desk {
         let (orders, inbox) = sync_channel(WAITING);
         let (jobs, work) = sync_channel(1);
         let (status, seen) = watch::channel(MailView::default());
+        let shared = Arc::new(Shared::default());
         let mut post = Post::new(
             &config,
             &Secrets::default(),
             "smtp:25".into(),
             Teller::logging(log.clone()),
             jobs,
-            Arc::default(),
+            Arc::clone(&shared),
             status,
         );
         post.long = long;
@@ -276,6 +278,7 @@ impl Desk {
             orders,
             jobs: work,
             seen,
+            shared,
             said,
             log,
         }
@@ -378,4 +381,65 @@ fn at_the_end_one_try_is_enough_of_a_server_that_is_away() {
     let left = "2 errors could not be mailed before the end: connecting: refused.";
     assert!(said.contains(left), "{said}");
     assert_eq!(said.matches("No mail goes out").count(), 1, "{said}");
+}
+
+#[test]
+fn who_gets_mail_about_a_plugin_is_what_it_said_and_a_wrong_address_is_told_of() {
+    let desk = Desk::open(LONG);
+    let say = |emails| {
+        let mut known = desk.shared.emails.lock().expect("a lock");
+        known.insert(notes(), emails);
+    };
+    say(Emails::Configured(false));
+    desk.hear(&letter(7));
+    let to = ["lead@studio.example", "x y"].map(str::to_owned);
+    desk.order(Order::Named(notes(), to.to_vec()));
+    // What was heard before it is settled by then.
+    desk.order(Order::Renew(notes()));
+    let end = Instant::now() + Duration::from_secs(10);
+    let words = "`setEmails` of /studio/plugins/notes is not a mail address";
+    while !desk.said().contains(words) {
+        assert!(Instant::now() < end, "{}", desk.said());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    say(Emails::To(to.to_vec()));
+    desk.hear(&letter(9));
+    let job = desk.job();
+    let to: Vec<_> = job.to.iter().map(ToString::to_string).collect();
+    assert_eq!(to, ["lead@studio.example"]);
+    assert!(
+        job.body.contains("shot 9") && !job.body.contains("shot 7"),
+        "{job:?}"
+    );
+    desk.back(Fate::Sent, "");
+    ends(&desk.finish(Duration::from_mins(5)));
+    assert!(!desk.said().contains("before the end"));
+}
+
+#[test]
+fn what_there_is_no_room_for_is_counted_and_delays_nobody() {
+    let (orders, inbox) = sync_channel(2);
+    let mail = Mail {
+        orders,
+        shared: Arc::default(),
+        seen: watch::channel(MailView::default()).1,
+        scrub: Arc::default(),
+    };
+    // Nobody takes anything out.
+    for event in 0..100 {
+        mail.hear(&letter(event));
+    }
+    assert_eq!(mail.shared.dropped.load(Ordering::Relaxed), 98);
+    drop(inbox);
+
+    let desk = Desk::open(LONG);
+    for _ in 0..2 {
+        desk.shared.dropped.fetch_add(98, Ordering::Relaxed);
+        desk.order(Order::Renew(notes()));
+    }
+    ends(&desk.finish(Duration::from_mins(5)));
+    let said = desk.said();
+    let counts = |n: u32| said.matches(&format!("{n} errors are not mailed")).count();
+    // Not a line for each while they come, and all at the end.
+    assert!(counts(98) == 2 || counts(196) == 1, "{said}");
 }
