@@ -273,7 +273,9 @@ impl Loading {
                     LoadPhase::Import | LoadPhase::Register
                         if failed.cause.is_some() && failed.line.is_some() =>
                     {
-                        let Broken { place, traceback } = broken(&failed);
+                        let Broken {
+                            place, traceback, ..
+                        } = broken(&failed);
                         Found::Unanswered { place, traceback }
                     }
                     _ => broken(&failed).into(),
@@ -309,7 +311,11 @@ impl Found {
 }
 
 impl From<Broken> for Found {
-    fn from(Broken { place, traceback }: Broken) -> Self {
+    fn from(
+        Broken {
+            place, traceback, ..
+        }: Broken,
+    ) -> Self {
         Self::Broken { place, traceback }
     }
 }

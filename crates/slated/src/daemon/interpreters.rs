@@ -2,7 +2,8 @@
 //! single folders and plugins name.
 //!
 //! Invariant: a Python that somebody named runs those plugins or none. A typo must not run them in
-//! another environment.
+//! another environment. And one that single plugins name and that is not there is theirs to miss: all
+//! others start.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,8 @@ pub(super) struct Interpreters {
     /// That of plugins that name none of their own; none, where no plugin is a Python file and there is
     /// no Python either.
     pub(super) usual: Option<Interpreter>,
-    /// Those that are named, by the name.
-    pub(super) named: BTreeMap<PathBuf, Interpreter>,
+    /// Those that are named, by the name; or why they run nothing.
+    pub(super) named: BTreeMap<PathBuf, Result<Interpreter, String>>,
 }
 
 /// Returns the Python that a plugin or its folder names, with the key and where it stands.
@@ -66,11 +67,11 @@ pub(super) async fn find(
         );
     }
     let told = usual.as_ref().map_or_else(
-        || "No Python is there, and no plugin needs one. Restart slated when that changes.".into(),
+        || "No Python is there, and no plugin needs one. `slated reload` looks again.".into(),
         |python| format!("Plugins run with {}.", described(python)),
     );
     tracing::info!("{told}");
-    let mut named: BTreeMap<PathBuf, Interpreter> = BTreeMap::new();
+    let mut named = BTreeMap::new();
     for plugin in known.iter().cloned().chain(to_come(config)) {
         let Some((program, origin)) = own(config, &plugin) else {
             continue;
@@ -86,18 +87,22 @@ pub(super) async fn find(
             named: true,
         };
         let found = Interpreter::find(vec![candidate.clone()], &env, &settings.import_paths).await;
-        let (found, _) = found.map_err(no_python)?;
-        tracing::info!("{} is {}.", candidate.origin, described(&found));
+        let found = found.map(|(found, _)| found).map_err(|why| why.to_string());
+        match &found {
+            Ok(found) => tracing::info!("{} is {}.", candidate.origin, described(found)),
+            Err(why) => tracing::error!("{why}"),
+        }
         named.insert(program, found);
     }
     Ok(Interpreters { usual, named })
 }
 
-/// Tells whether there are plugins, and each has a program of its own.
+/// Tells whether there are plugins, and each has a program or a Python of its own.
 fn none_needed(config: &Config, known: &[PluginId]) -> bool {
     let folders = &config.plugins.folders;
-    let own = |plugin: &PluginId| is_manifest(&file_of(folders, plugin));
-    !known.is_empty() && known.iter().all(own)
+    let has_own =
+        |plugin: &PluginId| is_manifest(&file_of(folders, plugin)) || own(config, plugin).is_some();
+    !known.is_empty() && known.iter().all(has_own)
 }
 
 /// Returns plugins whose files may come later, as far as the configuration speaks of them: one in

@@ -308,7 +308,7 @@ pub(crate) fn check(config: &Config, secrets: &Secrets) -> Result<Checked, Comma
     checks::plugin_folders(config)?;
     let known = sources::present(&config.plugins.folders);
     let warnings = config.check_names(&known)?;
-    checks::working_folders(config, &known)?;
+    checks::working_folder(config)?;
     if config.conf.is_none() {
         MailServer::of(config, secrets)?;
     }

@@ -126,6 +126,8 @@ pub(crate) struct Broken {
     pub(crate) place: String,
     /// As Python prints it.
     pub(crate) traceback: String,
+    /// Its process could not be started: nothing in its file is to blame.
+    pub(crate) unstartable: bool,
 }
 
 impl Plugin {

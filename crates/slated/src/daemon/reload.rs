@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::message::{Message, Question, Settings};
-use super::{check, checks, idle_keys, interpreters};
+use super::{check, idle_keys, interpreters};
 use crate::error::CommandError;
 use crate::tell::Log;
 use crate::view::refusal::Kind;
@@ -97,10 +97,7 @@ impl Reloader {
         let checked = check(&next, &secrets).map_err(|why| refused(&why))?;
         warnings.0.extend(checked.warnings.0);
         view.warnings = warnings.0.iter().map(ToString::to_string).collect();
-        if view.applied.is_empty() {
-            return Ok(view);
-        }
-        checks::working_folders(&next, &checked.known).map_err(|why| refused(&why))?;
+        // Also where no key has changed: a Python that was missing may be there by now.
         let python = self.python.as_deref();
         let found = interpreters::find(&next, &checked.known, python).await;
         let pythons = found.map_err(|why| refused(&why))?;

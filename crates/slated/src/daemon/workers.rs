@@ -56,15 +56,22 @@ impl Unstarted {
     /// No plugin needed a Python when slated started, and there was none.
     fn no_python() -> Self {
         Self {
-            error: "no Python with shotgun_api3 was found when slated started; restart it when there is one".into(),
+            error: "no Python with shotgun_api3 was found; `slated reload` looks again".into(),
             again: false,
         }
     }
-    /// A Python that is named and was not asked who it is, which only a start does.
+    /// A Python that is named and was not asked who it is, which starts and reloads do.
     fn unasked(program: &Path, origin: &str) -> Self {
         let program = program.display();
         Self {
-            error: format!("{origin}: {program} was not looked at when slated started; restart it"),
+            error: format!("{origin}: {program} was not looked at; `slated reload` does"),
+            again: false,
+        }
+    }
+    /// A Python that is named and runs nothing.
+    fn unfit(why: &str) -> Self {
+        Self {
+            error: why.into(),
             again: false,
         }
     }
@@ -302,7 +309,8 @@ impl Workers {
             None => self.pythons.usual.as_ref().ok_or_else(Unstarted::no_python),
             Some((program, origin)) => {
                 let named = self.pythons.named.get(&program);
-                named.ok_or_else(|| Unstarted::unasked(&program, &origin))
+                let named = named.ok_or_else(|| Unstarted::unasked(&program, &origin))?;
+                named.as_ref().map_err(|why| Unstarted::unfit(why))
             }
         }
     }
@@ -493,6 +501,7 @@ pub(crate) fn broken(failed: &LoadFailed) -> Broken {
     Broken {
         place: format!("{at}{what}"),
         traceback: failed.traceback.clone(),
+        unstartable: false,
     }
 }
 

@@ -113,7 +113,7 @@ impl fmt::Display for Fact {
                 kept_old,
             } => write!(
                 f,
-                "{plugin}: its process cannot be started: {error}; {}. When that is mended, edit or touch its file.",
+                "{plugin}: its process cannot be started: {error}; {}. When that is mended, `slated reload` tries again, and so does an edit or a touch of its file.",
                 meanwhile(*kept_old)
             ),
             Self::PluginUnlucky { plugin, message } => {

@@ -1,6 +1,8 @@
 //! The configuration is edited while slated runs, and who hears of that: people, logs, the service
 //! manager.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
@@ -12,8 +14,8 @@ use slated_testkit::World;
 use slated_testkit::plugins::{Callback, Plugin};
 
 use crate::{
-    LIMIT, SLATED, WANTED, begins, happen, is, json_of, lines, loads, said, says, shows, signal,
-    world,
+    LIMIT, SLATED, WANTED, begins, happen, is, json_of, lines, loads, plugin, said, says, shows,
+    signal, world,
 };
 
 /// Rewrites the configuration by an edit of its text.
@@ -89,14 +91,7 @@ async fn an_edit_holds_at_once_where_it_can_and_the_rest_is_named() -> Result<()
 
     // What a start would refuse changes nothing, and says why.
     for (wrong, words) in [
-        (
-            "[plugin.quick]\npython = '/no/such/python'\n",
-            "/no/such/python",
-        ),
-        (
-            "[plugin.quick]\ncwd = '/no/such/folder'\n",
-            "/no/such/folder",
-        ),
+        ("[mail]\nserver = 'localhost'\n", "`mail.server` needs"),
         ("[plugin.quick]\nretyr = 'all'\n", "did you mean"),
     ] {
         let before = std::fs::read_to_string(world.folder().join("slated.toml"))?;
@@ -155,6 +150,15 @@ async fn edits_under_load_lose_and_double_nothing() -> Result<()> {
     assert!(loads(&world, "busy")?.len() > 2);
     assert_eq!(lines(&world, "does not hold"), 0);
     Ok(())
+}
+
+/// Writes a file that can be run.
+fn script(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text)?;
+    Ok(std::fs::set_permissions(
+        path,
+        Permissions::from_mode(0o755),
+    )?)
 }
 
 /// What a service manager hears, in order.
@@ -222,8 +226,6 @@ async fn a_service_manager_hears_of_every_turn_and_plugins_cannot_speak_for_it()
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn as_the_first_process_it_takes_the_orphans() -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-
     let folder = tempfile::tempdir()?;
     let first = folder.path().join("first");
     // Orphans come to a child subreaper as they do to the first process.
@@ -234,8 +236,7 @@ async fn as_the_first_process_it_takes_the_orphans() -> Result<()> {
          os.execv({SLATED:?}, [{SLATED:?}] + sys.argv[1:])\n",
         python.display()
     );
-    std::fs::write(&first, text)?;
-    std::fs::set_permissions(&first, std::fs::Permissions::from_mode(0o755))?;
+    script(&first, &text)?;
     let orphan = folder.path().join("orphan");
     let leaves = format!(
         "import subprocess\n\n\
@@ -271,4 +272,50 @@ async fn as_the_first_process_it_takes_the_orphans() -> Result<()> {
     assert!(world.terminate().await?.success());
     assert!(parent(init).is_none() && parent(slated).is_none());
     Ok(())
+}
+
+/// What single plugins lack is theirs to miss: an environment that is not mounted stops nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_python_or_folder_of_one_plugin_that_is_missing_stops_no_other() -> Result<()> {
+    let mut world = world()
+        .plugin(Plugin::journal("rez"))
+        .plugin(Plugin::journal("placed"))
+        .setting("plugin.rez", "python", "\"env/python\"")
+        .setting("plugin.placed", "cwd", "\"mount/work\"")
+        .prepare()
+        .await?;
+    world.restart()?;
+    let broken = shows(&world, "two are broken", |s| {
+        is(s, "quick", "running") && is(s, "rez", "broken") && is(s, "placed", "broken")
+    });
+    let status = broken.await?;
+    for (name, words) in [
+        (
+            "rez",
+            "`plugin.\"rez\".python`) cannot run plugins: it does not start",
+        ),
+        ("placed", "`plugin.\"placed\".cwd`"),
+    ] {
+        let why = plugin(&status, name)["why"]
+            .to_string()
+            .replace("\\\"", "\"");
+        assert!(why.contains(words), "{why}");
+    }
+    let event = happen(world.site());
+    begins(&mut world, "quick", event, 1).await?;
+
+    // The environment is mounted, and somebody says so.
+    let env = world.folder().join("env");
+    std::fs::create_dir_all(world.folder().join("mount/work"))?;
+    std::fs::create_dir(&env)?;
+    let python = slated_testkit::python::interpreter()?;
+    script(
+        &env.join("python"),
+        &format!("#!/bin/sh\nexec {} \"$@\"\n", python.display()),
+    )?;
+    let answer = json_of(&world, "reload", &[]).await?;
+    assert_eq!(answer["plugins"], json!(["plugins/placed", "plugins/rez"]));
+    // What happened meanwhile is theirs, too.
+    begins(&mut world, "rez", event, 1).await?;
+    begins(&mut world, "placed", event, 1).await
 }

@@ -140,11 +140,7 @@ fn a_working_directory_that_does_not_do() -> Result<()> {
         "error: slated.toml:8: `defaults.cwd`: the working directory HERE/work does not exist\n\
          hint: make it, or correct the key; relative paths start at the configuration file",
     )?;
-    place.refuses(
-        &format!("{GOOD}[plugin.notes]\ncwd = \"slated.toml\"\n"),
-        "error: slated.toml:8: `plugin.\"notes\".cwd`: the working directory HERE/slated.toml is not a folder\n\
-         hint: make it, or correct the key; relative paths start at the configuration file",
-    )
+    Ok(())
 }
 
 #[test]
@@ -168,13 +164,6 @@ fn a_machine_without_a_python_for_plugins() -> Result<()> {
          \x20 python (PATH): it does not start: No such file or directory (os error 2)\n\
          install it with: HERE/bin/python3 -m pip install shotgun_api3\n\
          hint: or name another Python with --python or `defaults.python`")?;
-    // So it is with a plugin that may come later.
-    let python = python::interpreter()?;
-    place.refuses(
-        &format!("{GOOD}[defaults]\npython = \"{}\"\n[plugin.later]\npython = \"bin/python3\"\n", python.display()),
-        &format!("error: HERE/bin/python3 (slated.toml:10: `plugin.\"later\".python`) cannot run plugins: cannot import shotgun_api3 (ModuleNotFoundError: No module named shotgun_api3)\n\
-         install it with: HERE/bin/python3 -m pip install shotgun_api3\n{hint}"),
-    )?;
     Ok(())
 }
 

@@ -141,6 +141,7 @@ impl Dispatcher {
             plugin.broken = Some(Broken {
                 place: error.clone(),
                 traceback: String::new(),
+                unstartable: true,
             });
             self.teller.tell(Fact::PluginUnstartable {
                 plugin: id,

@@ -31,7 +31,9 @@ impl Dispatcher {
             plugin.obey(settings);
             let lane = plugin.lane.as_ref().map(Lane::record_row);
             let rests = plugin.helper || plugin.is_gone() || lane.is_some_and(|row| row.stopped);
-            if (all || told || other_python) && !rests {
+            // What was in its way may be out of it.
+            let unstartable = plugin.broken.as_ref().is_some_and(|b| b.unstartable);
+            if (all || told || other_python || unstartable) && !rests {
                 outdated.push(place);
             }
         }
