@@ -3,6 +3,7 @@
 //! One binary, so that everything is linked once. Each story waits for facts (a line of the journal,
 //! of the log, an answer of `slated status`) and ends before the judge of the testkit.
 
+mod afternoon;
 mod check_plugins;
 mod check_site;
 mod conf;
