@@ -12,8 +12,8 @@ use slated_config::Config;
 use slated_host::{Candidate, Interpreter, InterpreterError};
 use slated_model::PluginId;
 
+use super::environment::environment;
 use super::sources::{file_of, is_manifest};
-use super::workers::environment;
 use crate::error::CommandError;
 
 /// The Pythons of plugins.

@@ -20,6 +20,7 @@ mod checks;
 mod decide;
 pub(crate) mod desk;
 mod dispatch;
+mod environment;
 mod folders;
 mod inspect;
 mod intake;
