@@ -15,6 +15,7 @@ pub mod resume;
 pub mod retry;
 pub mod rewind;
 pub mod scan;
+pub mod shadow;
 pub mod skip;
 pub mod time;
 
