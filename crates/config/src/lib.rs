@@ -28,6 +28,7 @@ mod read;
 mod secret;
 mod section;
 mod settings;
+mod shadow;
 mod site_url;
 mod units;
 mod value;

@@ -6,8 +6,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, events, failures, follow, migrate, plugin, reload, replay, restart, run, sim,
-    start, state, status, stop, tryout,
+    check, demo, events, failures, follow, migrate, plugin, reload, replay, restart, run, shadow,
+    sim, start, state, status, stop, tryout,
 };
 use crate::error::CommandError;
 use crate::service::init;
@@ -47,6 +47,7 @@ enum Command {
     Follow(follow::Args),
     Replay(replay::Args),
     Try(Box<tryout::Args>),
+    Shadow(shadow::Args),
     State(state::Args),
     Sim(sim::Args),
     Demo(demo::Args),
@@ -78,6 +79,7 @@ pub(crate) fn run() -> Result<ExitCode, CommandError> {
             Command::Follow(args) => follow::run(args).await,
             Command::Replay(args) => Box::pin(replay::run(args)).await,
             Command::Try(args) => Box::pin(tryout::run(*args)).await,
+            Command::Shadow(args) => shadow::run(args),
             Command::State(args) => state::run(args).await,
             Command::Sim(args) => Box::pin(sim::run(args)).await,
             Command::Demo(args) => Box::pin(demo::run(args)).await,

@@ -4,7 +4,7 @@
 //! `daemon/dispatch` leads it through the lanes, `daemon/workers` hands it to plugins,
 //! `daemon/journal` puts the outcome on record. `commands/` has one file for each command, `web/`
 //! the control socket, `tell` what people hear, `view` what they see, `service` what a service manager
-//! hears. Only this crate prints.
+//! hears, `shadow` what is seen beside the Python daemon. Only this crate prints.
 
 mod cli;
 mod clock;
@@ -18,6 +18,7 @@ mod pid_file;
 mod process;
 mod python_daemon;
 mod service;
+mod shadow;
 mod signals;
 mod standby;
 mod tell;

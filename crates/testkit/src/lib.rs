@@ -49,6 +49,7 @@ pub mod mail;
 mod observe;
 pub mod plugins;
 pub mod python;
+pub mod python_daemon;
 mod service;
 mod standby;
 mod trap;

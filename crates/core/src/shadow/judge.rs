@@ -146,9 +146,13 @@ impl<'a> Court<'a> {
     }
 
     fn hold(&self) -> Report {
+        let none = vec![0; self.book.callbacks.len()];
         let mut report = Report {
             from: self.from,
             to: self.to,
+            due: none.clone(),
+            good: none.clone(),
+            to_come: none,
             ..Report::default()
         };
         let passed = self.passed();
@@ -160,7 +164,7 @@ impl<'a> Court<'a> {
             report.events += 1;
             report.late_ids += usize::from(seen.late);
             for &want in &seen.wants {
-                report.due += 1;
+                add(&mut report.due, want.callback);
                 let made = self.by_unit.get(&(seen.event, want.callback));
                 let made = made.map(Vec::as_slice).unwrap_or_default();
                 let while_off = self.is_in_a_gap(want.callback, seen.at);
@@ -184,7 +188,7 @@ impl<'a> Court<'a> {
                         while_off,
                     });
                 } else if report.findings.len() == before {
-                    report.good += 1;
+                    add(&mut report.good, want.callback);
                 }
             }
         }
@@ -255,7 +259,7 @@ impl<'a> Court<'a> {
                 *off.entry((plugin.to_owned(), None)).or_default() += 1;
                 Fault::Off
             } else if !one.passed {
-                report.to_come += 1;
+                add(&mut report.to_come, one.want.callback);
                 continue;
             } else if silent.contains(&one.want.callback) && self.is_after_last(one) {
                 let key = (plugin.to_owned(), Some(one.want.callback));
@@ -367,6 +371,12 @@ impl<'a> Court<'a> {
                 }
             }
         }
+    }
+}
+
+fn add(counts: &mut [usize], callback: usize) {
+    if let Some(count) = counts.get_mut(callback) {
+        *count += 1;
     }
 }
 

@@ -132,12 +132,12 @@ pub struct Report {
     pub events: usize,
     /// Those whose id became visible late.
     pub late_ids: usize,
-    /// Calls that were due: an event for a callback that wants it.
-    pub due: usize,
-    /// Those that were made once, in time and without an error.
-    pub good: usize,
-    /// Those that the Python daemon may still have been about to make when the log ended.
-    pub to_come: usize,
+    /// Calls that were due, an event for a callback that wants it: of each callback, by place.
+    pub due: Vec<usize>,
+    /// Those that were made once, in time and without an error: of each callback.
+    pub good: Vec<usize>,
+    /// Those that the Python daemon may still have been about to make when the log ended: of each.
+    pub to_come: Vec<usize>,
     /// What was not good, in the order of events. One that was due may stand in it several times:
     /// late and repeated.
     pub findings: Vec<Finding>,

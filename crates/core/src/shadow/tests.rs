@@ -91,9 +91,14 @@ impl Day {
             Ok(report) => report,
             Err(apart) => return format!("{apart:?}"),
         };
-        let mut text = format!("{} due, {} good", report.due, report.good);
-        if report.to_come > 0 {
-            write!(text, ", {} to come", report.to_come).unwrap();
+        let mut text = format!(
+            "{} due, {} good",
+            report.due.iter().sum::<usize>(),
+            report.good.iter().sum::<usize>()
+        );
+        let to_come: usize = report.to_come.iter().sum();
+        if to_come > 0 {
+            write!(text, ", {to_come} to come").unwrap();
         }
         for finding in &report.findings {
             let name = &self.book.callbacks[finding.callback].name;

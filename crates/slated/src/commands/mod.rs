@@ -12,6 +12,7 @@ pub(crate) mod reload;
 pub(crate) mod replay;
 pub(crate) mod restart;
 pub(crate) mod run;
+pub(crate) mod shadow;
 pub(crate) mod sim;
 pub(crate) mod start;
 pub(crate) mod state;

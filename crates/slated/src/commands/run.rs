@@ -5,6 +5,7 @@ use std::fs::DirBuilder;
 use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use slated_config::{Config, Secrets, System};
@@ -41,6 +42,14 @@ pub(crate) struct Args {
     /// Wait while another slated runs on the state, and take over when it has ended
     #[arg(long)]
     pub(super) standby: bool,
+    /// Run beside the Python daemon: follow the site and match events, and call nothing
+    ///
+    /// Plugins are loaded, so their modules and `registerCallbacks` run, in processes that write
+    /// nothing to the site and end at once. State, diary and log stand in a folder of their own,
+    /// `<eventIdFile>.slated-shadow` or `<state.folder>-shadow`; no file of the Python daemon is
+    /// touched. `slated shadow report` compares.
+    #[arg(long, conflicts_with_all = ["standby", "state", "from_latest", "from_id"])]
+    pub(super) shadow: bool,
 }
 
 impl Args {
@@ -65,6 +74,10 @@ pub(super) async fn follow(mut args: Args, detached: Option<Detached>) -> Result
     let here = std::env::current_dir()
         .map_err(|e| CommandError::internal(format!("the working directory is gone: {e}")))?;
     let mut loaded = args.config.load()?;
+    if args.shadow {
+        loaded.config.shadow();
+        own_folder(&loaded.config.state.folder)?;
+    }
     let (secrets, secret_warnings) = loaded.config.resolve(&System)?;
     let file = args.config.path()?;
     if detached.is_some() {
@@ -125,6 +138,7 @@ pub(super) async fn follow(mut args: Args, detached: Option<Detached>) -> Result
         signals,
         log: &log,
         standby: args.standby,
+        shadow: args.shadow,
     };
     let python = args.python.as_deref();
     let asked = args.begin.asked();
@@ -144,17 +158,22 @@ fn surroundings(config: &mut Config) -> Result<(), CommandError> {
         config.defaults.umask.get_or_insert(0);
     } else if config.log.folder.is_none() {
         let folder = &config.state.folder;
-        // As the store makes it: readable by its owner alone.
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|error| {
-            CommandError::configuration(format!("{} cannot be made: {error}", folder.display()))
-                .hint(
-                    "`slated start` logs to files, there unless `log.folder` names another folder",
-                )
+        own_folder(folder).map_err(|error| {
+            error.hint(
+                "`slated start` logs to files, there unless `log.folder` names another folder",
+            )
         })?;
         config.log.folder = Some(folder.clone());
     }
     Ok(())
+}
+
+/// Makes a state folder for the log in it. As the store makes it: readable by its owner alone.
+fn own_folder(folder: &Path) -> Result<(), CommandError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| {
+        CommandError::configuration(format!("{} cannot be made: {error}", folder.display()))
+    })
 }
 
 /// What a daemon has around it while it runs.
@@ -164,6 +183,7 @@ struct Running<'a> {
     signals: Signals,
     log: &'a Log,
     standby: bool,
+    shadow: bool,
     /// What is read again on a reload.
     source: &'a dyn Fn() -> Source,
 }
@@ -184,6 +204,12 @@ impl Running<'_> {
             env!("CARGO_PKG_VERSION"),
             std::process::id()
         );
+        if self.shadow {
+            tracing::info!(
+                "This is a shadow: it follows and matches, and calls nothing. What it sees stands in {}.",
+                config.state.folder.display()
+            );
+        }
         if let Some(notice) = self.pid_file.and_then(|file| file.notice.as_ref()) {
             tracing::info!("{notice}");
         }
@@ -200,9 +226,14 @@ impl Running<'_> {
         let daemon = loop {
             let teller = Teller::logging(log.clone());
             let source = Some((self.source)());
-            let start = Daemon::start(config.clone(), secrets, python, asked, teller, source);
+            let own = config.clone();
+            let start: Pin<Box<dyn Future<Output = _>>> = if self.shadow {
+                Box::pin(Daemon::start_shadow(own, secrets, python, teller))
+            } else {
+                Box::pin(Daemon::start(own, secrets, python, asked, teller, source))
+            };
             let started = tokio::select! {
-                daemon = Box::pin(start) => daemon,
+                daemon = start => daemon,
                 _ = self.signals.next() => {
                     tracing::info!("Stopped before it had started.");
                     return Ok(());

@@ -33,6 +33,12 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
         )
         .hint("`slated run --standby`, as a service of its own"));
     }
+    if args.run.shadow {
+        return Err(CommandError::usage(
+            "a shadow runs in the foreground: `slated stop` does not know it",
+        )
+        .hint("`slated run --shadow`, under a supervisor or in a terminal that stays"));
+    }
     if !args.detached {
         return launch().await;
     }

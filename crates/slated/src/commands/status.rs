@@ -19,6 +19,9 @@ use crate::view::{self, LineView, MailView, PluginState, PluginView, SiteState, 
 pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Show the shadow that runs beside the Python daemon
+    #[arg(long)]
+    shadow: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -28,8 +31,12 @@ pub(crate) struct Args {
 const WIDTH: u16 = 100;
 
 pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
-    let config = args.config.load()?.config;
-    let status = fetch(&config).await?;
+    let mut config = args.config.load()?.config;
+    if args.shadow {
+        config.shadow();
+    }
+    let mut status = fetch(&config).await?;
+    status.shadow |= args.shadow;
     if args.json {
         return out::json(&status);
     }
@@ -49,6 +56,13 @@ pub(crate) async fn fetch(config: &slated_config::Config) -> Result<StatusView, 
 fn show(status: &StatusView) {
     let site = &status.site;
     let daemon = match status.pid {
+        Some(pid) if status.shadow => format!(
+            "a shadow of slated {} (process {pid}): it follows and matches, and calls nothing",
+            status.version
+        ),
+        None if status.shadow => {
+            "no shadow runs; this is what stands on record of the last one".into()
+        }
         Some(pid) => format!("slated {} (process {pid})", status.version),
         None => {
             "no daemon runs; this is what stands on record: not whether plugins load and run".into()
@@ -256,7 +270,7 @@ const fn site_colour(state: SiteState) -> Color {
 
 pub(crate) const fn plugin_colour(state: PluginState) -> Color {
     match state {
-        PluginState::Running => Color::Green,
+        PluginState::Running | PluginState::Watched => Color::Green,
         PluginState::Held | PluginState::Broken | PluginState::Quarantined => Color::Red,
         _ => Color::Yellow,
     }

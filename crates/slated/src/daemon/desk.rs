@@ -36,6 +36,7 @@ pub(crate) struct Desk {
     decide: mpsc::Sender<Decision>,
     reload: mpsc::Sender<reload::Reply>,
     mail: Option<watch::Receiver<MailView>>,
+    shadow: bool,
 }
 
 impl Desk {
@@ -56,6 +57,15 @@ impl Desk {
             decide,
             reload,
             mail,
+            shadow: false,
+        }
+    }
+
+    /// Says of itself that it is a shadow's.
+    pub(crate) fn of_shadow(self) -> Self {
+        Self {
+            shadow: true,
+            ..self
         }
     }
 
@@ -78,6 +88,7 @@ impl Desk {
         let view = StatusView {
             version: env!("CARGO_PKG_VERSION").into(),
             running: true,
+            shadow: self.shadow,
             pid: Some(std::process::id()),
             site: SiteView::of(&self.url, &self.intake.borrow()),
             log: LogView {

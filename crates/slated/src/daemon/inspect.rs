@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::apart::{UNKEPT, died_loading};
-use super::interpreters;
+use super::interpreters::{self, Interpreters};
 use super::plugin::Broken;
 use super::sources::{Runs, Source, file_of, is_manifest};
 use super::workers::{Manner, Workers, broken};
@@ -34,7 +34,8 @@ pub(crate) struct Inspector {
     config: Config,
     workers: Workers,
     reports: mpsc::Receiver<(WorkerId, Report)>,
-    _code: TempDir,
+    /// Where it stands in a folder that is to end with this.
+    _code: Option<TempDir>,
 }
 
 /// What was seen of a plugin.
@@ -77,13 +78,26 @@ impl Inspector {
                 .hint("make room in it, or name another one: TMPDIR")
         })?;
         let code = WorkerCode::install(folder.path()).map_err(CommandError::configuration)?;
-        let (report, reports) = mpsc::channel(REPORTS);
         Ok(Self {
+            _code: Some(folder),
+            ..Self::over(config, secrets, pythons, code)
+        })
+    }
+
+    /// Makes one of what has been found.
+    pub(super) fn over(
+        config: &Config,
+        secrets: Secrets,
+        pythons: Interpreters,
+        code: WorkerCode,
+    ) -> Self {
+        let (report, reports) = mpsc::channel(REPORTS);
+        Self {
             config: config.clone(),
             workers: Workers::new(config.clone(), secrets, code, pythons, report),
             reports,
-            _code: folder,
-        })
+            _code: None,
+        }
     }
 
     /// Tells whether a plugin must not be loaded beside the process that it has: it owns something.

@@ -9,6 +9,8 @@
 //! * `control` (in `web`) answers people
 //! * `reload` reads the configuration again when it is told to
 //!
+//! In a shadow (`slated run --shadow`) `shadow` stands in the place of `dispatch`, and calls nothing.
+//!
 //! Beside them `apart` starts a process of one plugin for a command, and `inspect` one of each.
 //!
 //! They end in that order: nothing new comes in, callbacks in flight finish, everything is durable.
@@ -31,6 +33,7 @@ mod pages;
 mod plugin;
 pub(crate) mod reload;
 mod retention;
+mod shadow;
 mod show;
 mod since;
 mod sources;
@@ -173,12 +176,6 @@ impl Daemon {
         );
         tasks.spawn(scanner.run(stop.clone()));
 
-        let pace = Pace {
-            page: usize::try_from(config.site.page).unwrap_or(usize::MAX),
-            tick: config.site.tick,
-            settle: config.site.settle,
-            ..Pace::default()
-        };
         let intake = Intake {
             client,
             url,
@@ -190,7 +187,7 @@ impl Daemon {
             bound: snapshot.site.is_some(),
             ledger: snapshot.ledger.clone(),
             start,
-            pace,
+            pace: pace(&config),
             backoff: Backoff::default(),
             trouble: None,
             decisions,
@@ -335,6 +332,16 @@ pub(crate) async fn refuse_start(
     begin.recognise(&client).await?;
     interpreters::find(config, &known, python).await?;
     Ok(())
+}
+
+/// Returns how the site is read.
+fn pace(config: &Config) -> Pace {
+    Pace {
+        page: usize::try_from(config.site.page).unwrap_or(usize::MAX),
+        tick: config.site.tick,
+        settle: config.site.settle,
+        ..Pace::default()
+    }
 }
 
 pub(crate) fn client(config: &Config, secrets: &Secrets) -> Result<Client, CommandError> {

@@ -244,7 +244,10 @@ impl Plugin {
             }
             PluginState::Stopped => Some("slated is stopping".into()),
             PluginState::Gone => Some(view::GONE.into()),
-            PluginState::Broken | PluginState::Running | PluginState::Unknown => None,
+            PluginState::Broken
+            | PluginState::Running
+            | PluginState::Unknown
+            | PluginState::Watched => None,
         }
     }
 

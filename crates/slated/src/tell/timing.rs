@@ -23,6 +23,12 @@ pub(crate) struct Timing {
 }
 
 impl Timing {
+    /// Returns its message as it stands in the log.
+    #[cfg(test)]
+    pub(crate) fn line(&self, zone: &TimeZone) -> String {
+        self.record(zone).message
+    }
+
     /// Returns its record. Times are local, as Python's `isoformat` writes them; what the site did
     /// not say is `None`.
     pub(super) fn record(&self, zone: &TimeZone) -> Record {

@@ -18,6 +18,7 @@ mod recorded;
 pub(crate) mod refusal;
 mod reload;
 mod rewind;
+mod shadow;
 
 use std::fmt;
 
@@ -41,6 +42,9 @@ pub(crate) use recorded::{GONE, event, hold, offline, quarantined, stopped};
 pub(crate) use refusal::Refusal;
 pub(crate) use reload::{ChangedKey, ReloadView};
 pub(crate) use rewind::{RewindView, Subject, Survey, survey};
+pub(crate) use shadow::{
+    FaultView, FindingView, LineFault, OffView, ShadowView, TallyView, UnaskedView, UnknownView,
+};
 
 /// `slated status --json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,6 +53,9 @@ pub(crate) struct StatusView {
     pub(crate) version: String,
     /// Whether a daemon runs; without one the rest is what the store holds.
     pub(crate) running: bool,
+    /// Whether it is a shadow, which calls nothing.
+    #[serde(default)]
+    pub(crate) shadow: bool,
     /// The daemon's process.
     pub(crate) pid: Option<u32>,
     pub(crate) site: SiteView,
@@ -167,6 +174,8 @@ pub(crate) enum PluginState {
     Stopped,
     /// Its file is gone.
     Gone,
+    /// A shadow knows what it asks for, and calls none of it.
+    Watched,
 }
 
 impl fmt::Display for SiteState {
@@ -194,6 +203,7 @@ impl fmt::Display for PluginState {
             Self::Quarantined => "quarantined",
             Self::Stopped => "stopped",
             Self::Gone => "gone",
+            Self::Watched => "watched",
         })
     }
 }

@@ -167,6 +167,7 @@ pub(crate) async fn offline(store: &dyn Store, url: &str) -> slated_store::Resul
     let view = StatusView {
         version: env!("CARGO_PKG_VERSION").into(),
         running: false,
+        shadow: false,
         pid: None,
         site: SiteView {
             url: snapshot.site.clone().unwrap_or_else(|| url.into()),
