@@ -20,17 +20,21 @@ const BACKLOG: Ms = 5 * 60_000;
 pub struct Entry {
     /// Its id.
     pub id: u64,
+    /// Its type.
+    pub kind: String,
     /// When it was made.
     pub created: Ms,
     /// From when on the site shows it.
     pub visible: Ms,
 }
 
-/// A callback, which wants everything.
+/// A callback.
 #[derive(Clone, Debug, Default)]
 pub struct Function {
     /// Its name.
     pub name: String,
+    /// The types of events that it wants; all where none is named.
+    pub wants: Vec<String>,
     /// How long a call takes, unless `slow` says otherwise.
     pub takes: Ms,
     /// Events with which it takes another time.
@@ -67,6 +71,13 @@ pub struct Call {
     pub end: Ms,
     /// Whether it raised.
     pub failed: bool,
+}
+
+impl Function {
+    /// Tells whether it wants an event.
+    pub fn is_wanted(&self, entry: &Entry) -> bool {
+        self.wants.is_empty() || self.wants.contains(&entry.kind)
+    }
 }
 
 impl Call {
@@ -215,7 +226,7 @@ impl Standing {
         mut now: Ms,
         calls: &mut Vec<Call>,
     ) -> Ms {
-        for function in &mut plugin.functions {
+        for function in plugin.functions.iter_mut().filter(|f| f.is_wanted(entry)) {
             let takes = function.slow.get(&entry.id).unwrap_or(&function.takes);
             let raises = function
                 .raises

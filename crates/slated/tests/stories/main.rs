@@ -29,6 +29,8 @@ mod resume;
 mod retention;
 mod rows;
 mod service;
+mod shadow;
+mod shadow_rows;
 mod site;
 mod standby;
 mod starts;
