@@ -71,7 +71,7 @@ fn summary(view: &ShadowView, zone: &TimeZone) -> String {
         format!("{} not made since the plugin was off", number(all.off)),
     );
     let again = format!(
-        "{} made again ({} calls too many)",
+        "{} made again ({} too many in all)",
         number(all.repeated),
         grouped(all.repeats)
     );
@@ -128,8 +128,10 @@ fn worst(view: &ShadowView, zone: &TimeZone) -> Vec<String> {
     let most = view.findings.iter().filter_map(|f| Some((times(f)?, f)));
     if let Some((times, f)) = most.max_by_key(|(times, _)| *times) {
         lines.push(format!(
-            "The most often: {} with event {}, {} times too many.",
-            f.callback, f.event, times
+            "The most often: {} with event {}, {}.",
+            f.callback,
+            f.event,
+            too_often(times)
         ));
     }
     lines
@@ -245,8 +247,7 @@ fn list(view: &ShadowView, zone: &TimeZone) {
         let mut what = match finding.fault {
             FaultView::Missed { times: 1 } => "never called".into(),
             FaultView::Missed { times } => format!("{times} calls missing"),
-            FaultView::Repeated { times: 1 } => "called once too many".into(),
-            FaultView::Repeated { times } => format!("called {times} times too many"),
+            FaultView::Repeated { times } => format!("called {}", too_often(times)),
             FaultView::Late { by_ms } => format!("called {} late", span_of(by_ms)),
             FaultView::Failed { times, mended } => {
                 let mended = if mended { ", then done" } else { "" };
@@ -285,6 +286,13 @@ fn span_of(ms: i64) -> String {
         0..=119 => format!("{seconds} s"),
         120..=7199 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+fn too_often(times: u32) -> String {
+    match times {
+        1 => "once too often".into(),
+        times => format!("{times} times too often"),
     }
 }
 

@@ -53,7 +53,7 @@ async fn serve(
     let mut again: VecDeque<(tokio::time::Instant, PluginId)> = VecDeque::new();
     loop {
         let due = again.front().map(|(at, _)| *at);
-        let (mut wishes, retried) = tokio::select! {
+        let (mut wishes, retried): (Vec<_>, _) = tokio::select! {
             wish = inbox.recv() => match wish {
                 Some(wish) => (vec![wish], false),
                 None => return,
@@ -66,8 +66,15 @@ async fn serve(
         while let Ok(wish) = inbox.try_recv() {
             wishes.push(wish);
         }
-        let plugins: Vec<_> = wishes.iter().map(|(plugin, _)| plugin.clone()).collect();
-        for (look, (plugin, first)) in inspector.load(&plugins).await.into_iter().zip(wishes) {
+        let mut plugins: Vec<_> = wishes.iter().map(|(plugin, _)| plugin.clone()).collect();
+        plugins.sort();
+        plugins.dedup();
+        let looks = look(&mut inspector, &plugins).await;
+        for look in looks {
+            let plugin = look.plugin.clone();
+            let first = wishes
+                .iter()
+                .any(|(wished, first)| *wished == plugin && *first);
             again.retain(|(_, other)| *other != plugin);
             if !retried && matches!(look.found, Found::Broken { .. }) {
                 again.push_back((tokio::time::Instant::now() + AGAIN, plugin));
@@ -77,6 +84,21 @@ async fn serve(
             }
         }
     }
+}
+
+/// Loads plugins, but for those that must not run twice: the Python daemon has them.
+async fn look(inspector: &mut Inspector, plugins: &[PluginId]) -> Vec<Look> {
+    let plugins = plugins.iter().cloned();
+    let (single, others): (Vec<_>, Vec<_>) = plugins.partition(|p| inspector.is_single(p));
+    let mut looks = inspector.parse(&single).await;
+    for look in &mut looks {
+        if let Found::Parses { warnings } = &mut look.found {
+            let why = "not loaded beside the Python daemon, so nothing is matched for it: `reload = \"stop-first\"`";
+            *warnings = vec![why.into()];
+        }
+    }
+    looks.extend(inspector.load(&others).await);
+    looks
 }
 
 /// Sleeps until then, or for ever.
