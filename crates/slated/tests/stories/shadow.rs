@@ -12,7 +12,7 @@ use slated_testkit::plugins::Plugin as PluginFile;
 use slated_testkit::python_daemon::{self, Call, Entry, Function, Ms, Plugin, PythonDaemon};
 use slated_testkit::{World, python};
 
-use crate::{LIMIT, SLATED, Value, answers, json, json_of};
+use crate::{LIMIT, SLATED, Value, answers, json, json_of, replace};
 
 const S: Ms = 1000;
 const MIN: Ms = 60 * S;
@@ -71,11 +71,16 @@ impl Day {
         let world = World::builder(SLATED)
             .site(|options| options.clock = clock.clone())
             .conf(|conf| {
-                conf.set("daemon", "timing_log", "on");
+                conf.set("daemon", "timing_log", "on").set(
+                    "slated plugin port",
+                    "reload",
+                    "stop-first",
+                );
             })
             .plugin(plugin("notes", "on_shot", &format!("{{'{SHOT}': None}}")))
             .plugin(plugin("poison", "on_task", &format!("{{'{TASK}': None}}")))
             .plugin(plugin("slow", "on_all", "None"))
+            .plugin(plugin("port", "on_port", "None"))
             .env("SLATED_SHADOW_CLOCK", &wall.to_string_lossy())
             .env("MARKS", &folder.path().join("marks").to_string_lossy())
             .env("TZ", "UTC")
@@ -281,6 +286,11 @@ async fn a_day_beside_the_python_daemon_is_told_as_it_was() -> Result<()> {
     };
     let status = answers(&day.world, status, watched).await?;
     assert_eq!(status["shadow"], true, "{status}");
+    let port = crate::plugin(&status, "port")["why"].as_str();
+    ensure!(
+        port.is_some_and(|why| why.contains("stop-first")),
+        "{status}"
+    );
 
     // A shot each six minutes, and a task now and then.
     let mut slow = Vec::new();
@@ -306,6 +316,12 @@ async fn a_day_beside_the_python_daemon_is_told_as_it_was() -> Result<()> {
                 (0..5).try_for_each(|_| day.change("Task", None))?;
                 day.all_is_seen().await?;
                 day.to(at + 45).await?;
+            }
+            // The shadow is killed, and comes back to what it has missed.
+            25 => {
+                day.world.kill9().await?;
+                day.change("Task", None)?;
+                day.world.restart_with(&["--shadow"])?;
             }
             // Three that take `slow` a minute and a half each.
             30 => {
@@ -339,6 +355,17 @@ async fn a_day_beside_the_python_daemon_is_told_as_it_was() -> Result<()> {
     day.to(last).await?;
     day.change("Shot", None)?;
     day.all_is_seen().await?;
+    // An edit is looked at, too.
+    day.to(last + 600).await?;
+    let edited = PLUGIN
+        .replace("FUNCTION", "on_note")
+        .replace("FILTER", "None");
+    replace(&day.world.folder().join("plugins/notes.py"), &edited)?;
+    let diary = day.shadow_folder().join("diary/2026-05-04.jsonl");
+    let has_it = |_: &World| Ok(std::fs::read_to_string(&diary)?.contains("\"on_note\""));
+    day.world
+        .until("the edit in the diary", LIMIT, has_it)
+        .await?;
     assert!(day.world.terminate().await?.success());
     assert_eq!(
         day.owned()?,
@@ -346,7 +373,8 @@ async fn a_day_beside_the_python_daemon_is_told_as_it_was() -> Result<()> {
         "it touched what is the Python daemon's"
     );
     let marks = day.marks();
-    assert_eq!(marks, ["loaded"; 3], "something was called");
+    // Twice all three, and one that was edited.
+    assert_eq!(marks, ["loaded"; 7], "something was called");
     let logs = std::fs::read_dir(day.world.folder().join("logs"));
     assert!(logs.is_err(), "it logged beside the Python daemon");
     assert!(day.shadow_folder().join("slated.log").is_file());
