@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use slated_model::PluginId;
 
 use crate::changes::{Marks, mark_overrides, mark_sections};
-use crate::conf::Conf;
+use crate::conf::{Conf, Migration};
 use crate::model::{Alerts, Control, Log, Mail, Plugins, Site, State, Web};
 use crate::read::{Overrides, named, put, read};
 use crate::section::{Reader, join, nearest};
@@ -94,6 +94,56 @@ pub struct Secrets {
     pub web_token: Option<SecretString>,
 }
 
+/// A file that was read, and what its facts say.
+struct FileText {
+    whole: PathBuf,
+    text: String,
+    mode: Option<u32>,
+}
+
+impl FileText {
+    fn read(cwd: &Path, path: &Path) -> Result<Self, Diagnostic> {
+        let fail = |message: String| Diagnostic::new(&Origin::file(path), "", message);
+        let whole = cwd.join(path);
+        let bytes = std::fs::read(&whole).map_err(|error| {
+            let told = fail(format!("cannot be read: {error}"));
+            match error.kind() {
+                ErrorKind::NotFound => {
+                    told.hint("without `--config` the usual places are looked at")
+                }
+                ErrorKind::PermissionDenied => told.hint("its owner is another user, perhaps"),
+                ErrorKind::IsADirectory => told.hint("name the file in it"),
+                _ => told,
+            }
+        })?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let good = e.as_bytes().get(..e.utf8_error().valid_up_to());
+            let breaks = good.unwrap_or_default().iter().filter(|b| **b == b'\n');
+            fail(format!("is not UTF-8 at line {}", breaks.count() + 1))
+        })?;
+        // Without the dots that may stand in it: messages and state name what is behind them.
+        let whole = std::path::absolute(&whole).map_err(|e| fail(e.to_string()))?;
+        let mode = crate::environment::mode(&whole);
+        Ok(Self { whole, text, mode })
+    }
+    /// Returns what it says, under the name it was given.
+    fn source<'a>(&'a self, path: &'a Path) -> Source<'a> {
+        Source {
+            path,
+            base: self.whole.parent().unwrap_or(&self.whole),
+            text: &self.text,
+            mode: self.mode,
+        }
+    }
+}
+
+fn working_directory(path: &Path) -> Result<PathBuf, Diagnostic> {
+    std::env::current_dir().map_err(|error| {
+        let message = format!("the working directory is gone: {error}");
+        Diagnostic::new(&Origin::file(path), "", message)
+    })
+}
+
 impl Config {
     /// Makes the configuration of a site in which every other key has its default.
     /// Relative paths are relative to `base`.
@@ -119,45 +169,35 @@ impl Config {
     /// Reads the file at `path`: one whose name ends in `.conf` as the Python daemon reads it,
     /// any other as TOML.
     pub fn load(path: &Path, overrides: &[Override]) -> Result<Loaded, Diagnostics> {
-        let cwd = std::env::current_dir().map_err(|error| {
-            let message = format!("the working directory is gone: {error}");
-            Diagnostic::new(&Origin::file(path), "", message)
-        })?;
-        Self::load_in(&cwd, path, overrides)
+        Self::load_in(&working_directory(path)?, path, overrides)
     }
 
     /// Reads the file at `path` as a process whose working directory is `cwd` would.
     pub fn load_in(cwd: &Path, path: &Path, overrides: &[Override]) -> Result<Loaded, Diagnostics> {
-        let fail = |message: String| Diagnostic::new(&Origin::file(path), "", message);
-        let whole = cwd.join(path);
-        let bytes = std::fs::read(&whole).map_err(|error| {
-            let told = fail(format!("cannot be read: {error}"));
-            match error.kind() {
-                ErrorKind::NotFound => {
-                    told.hint("without `--config` the usual places are looked at")
-                }
-                ErrorKind::PermissionDenied => told.hint("its owner is another user, perhaps"),
-                ErrorKind::IsADirectory => told.hint("name the file in it"),
-                _ => told,
-            }
-        })?;
-        let text = String::from_utf8(bytes).map_err(|e| {
-            let good = e.as_bytes().get(..e.utf8_error().valid_up_to());
-            let breaks = good.unwrap_or_default().iter().filter(|b| **b == b'\n');
-            fail(format!("is not UTF-8 at line {}", breaks.count() + 1))
-        })?;
-        // Without the dots that may stand in it: messages and state name what is behind them.
-        let whole = std::path::absolute(&whole).map_err(|e| fail(e.to_string()))?;
-        let source = Source {
-            path,
-            base: whole.parent().unwrap_or(&whole),
-            text: &text,
-            mode: crate::environment::mode(&whole),
-        };
+        let file = FileText::read(cwd, path)?;
         if path.extension().is_some_and(|e| e == "conf") {
-            return Self::parse_conf(&source, cwd, &System, overrides);
+            return Self::parse_conf(&file.source(path), cwd, &System, overrides);
         }
-        Self::parse(&source, overrides)
+        Self::parse(&file.source(path), overrides)
+    }
+
+    /// Reads the `.conf` at `path`, and makes a `slated.toml` for `folder` that means the same.
+    pub fn migrate(path: &Path, folder: &Path) -> Result<(Loaded, Migration), Diagnostics> {
+        let cwd = working_directory(path)?;
+        let folder = std::path::absolute(folder)
+            .map_err(|e| Diagnostic::new(&Origin::file(folder), "", e.to_string()))?;
+        let file = FileText::read(&cwd, path)?;
+        Self::migrate_text(&file.source(path), &cwd, &System, &folder)
+    }
+
+    /// Makes a `slated.toml` for `folder` of the text of a `.conf`, as [`Config::parse_conf`] reads it.
+    pub fn migrate_text(
+        source: &Source<'_>,
+        cwd: &Path,
+        env: &dyn Environment,
+        folder: &Path,
+    ) -> Result<(Loaded, Migration), Diagnostics> {
+        crate::conf::migrate(source, cwd, env, folder)
     }
 
     /// Reads a configuration from its text, without any look at the world. Everything
@@ -372,7 +412,7 @@ impl Config {
         errors.or((secrets, warnings))
     }
 
-    fn secrets(&self) -> [(&'static str, Option<&Secret>); 5] {
+    pub(crate) fn secrets(&self) -> [(&'static str, Option<&Secret>); 5] {
         [
             ("site.key", Some(&self.site.key)),
             ("site.proxy", self.site.proxy.as_ref()),

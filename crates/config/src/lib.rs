@@ -34,7 +34,7 @@ mod units;
 mod value;
 
 pub use choice::{BrokenEdit, Level, LogFormat, OnError, Order, Reload, Retry};
-pub use conf::{Conf, ConfLogs, LogMode};
+pub use conf::{Conf, ConfLogs, LogMode, Migration, SecretFile};
 pub use config::{Config, Loaded, Override, Secrets, Source};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use environment::{Environment, System};

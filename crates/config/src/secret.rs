@@ -19,8 +19,9 @@ pub struct Secret {
     origin: Origin,
 }
 
+/// Where the value stands. No `Debug`: it may be the value.
 #[derive(Clone)]
-enum Form {
+pub(crate) enum Form {
     Literal(SecretString),
     Env(String),
     File(PathBuf),
@@ -63,6 +64,9 @@ impl Secret {
     }
     pub(crate) const fn origin(&self) -> &Origin {
         &self.origin
+    }
+    pub(crate) const fn form(&self) -> &Form {
+        &self.form
     }
     pub(crate) fn exposed(&self) -> Option<&str> {
         match &self.form {

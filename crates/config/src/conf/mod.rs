@@ -2,15 +2,20 @@
 //!
 //! It becomes the same tree as a `slated.toml`, and one set of rules reads both. `ini` has
 //! the syntax, `value` what stands in it, `old` the sections of the Python daemon (by way of
-//! `lookup`) and `ours` the `[slated]` ones, which that daemon does not look at.
+//! `lookup`) and `ours` the `[slated]` ones, which that daemon does not look at. `migrate` writes
+//! the `slated.toml` that means the same.
 
 mod ini;
 mod lookup;
+mod migrate;
 mod old;
 mod ours;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod value;
+
+pub(crate) use migrate::migrate;
+pub use migrate::{Migration, SecretFile};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use crate::section::nearest;
 use crate::value::{Located, Value};
 
 /// Every key the Python daemon knows, as its documentation spells them.
-const SECTIONS: [(&str, &[&str]); 4] = [
+pub(super) const SECTIONS: [(&str, &[&str]); 4] = [
     (
         "daemon",
         &[

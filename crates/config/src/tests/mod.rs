@@ -2,6 +2,7 @@
 
 mod changes;
 mod errors;
+mod fuzz;
 mod merge;
 mod reference;
 mod secrets;

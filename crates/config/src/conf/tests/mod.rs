@@ -10,7 +10,7 @@ use crate::tests::World;
 use crate::{Config, Diagnostics, Loaded, Source};
 
 /// What slated cannot do without, in a file that ends in `[daemon]`; the next line is the tenth.
-const SMALLEST: &str = "\
+pub(crate) const SMALLEST: &str = "\
 [shotgun]
 server: https://studio.example
 name: events
@@ -33,8 +33,16 @@ fn parse(text: &str, world: &World) -> Result<Loaded, Diagnostics> {
     Config::parse_conf(&source, Path::new("/home/td"), world, &[])
 }
 
+/// Migrates a file, and checks that the new one says the same.
+pub(crate) fn migrated(text: &str, world: &World) -> Result<(), Diagnostics> {
+    use super::migrate::tests::{check_equal, migrate};
+    let (loaded, made) = migrate(text, world, "/etc/slated")?;
+    check_equal(&loaded.config, &made, world, "/etc/slated");
+    Ok(())
+}
+
 /// The environment of a studio.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let variables = [
         ("SG_ED_SITE_URL", "https://studio.example"),
         ("SG_ED_SCRIPT_NAME", "events"),
