@@ -50,5 +50,9 @@ pub use settings::{PluginSettings, Variables};
 pub use site_url::{SiteUrl, SiteUrlError};
 pub use units::{parse_duration, parse_size, show_duration};
 
+/// What an editor needs to know of `slated.toml`: a JSON schema, made of `reference.toml` and held
+/// against what is read here by a test.
+pub const SCHEMA: &str = include_str!("../slated.schema.json");
+
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,11 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, demo, events, failures, follow, migrate, plugin, reload, replay, restart, run, shadow,
-    sim, start, state, status, stop, tryout,
+    check, demo, events, failures, follow, init, migrate, plugin, reload, replay, restart, run,
+    shadow, sim, start, state, status, stop, tryout,
 };
 use crate::error::CommandError;
-use crate::service::init;
+use crate::service;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -51,14 +51,15 @@ enum Command {
     State(state::Args),
     Sim(sim::Args),
     Demo(demo::Args),
+    Init(init::Args),
     Migrate(migrate::Args),
 }
 
 /// Does what the command line asks.
 pub(crate) fn run() -> Result<ExitCode, CommandError> {
     let cli = Cli::parse();
-    if matches!(cli.command, Command::Run(_)) && init::is_wanted() {
-        return init::run();
+    if matches!(cli.command, Command::Run(_)) && service::init::is_wanted() {
+        return service::init::run();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -83,6 +84,7 @@ pub(crate) fn run() -> Result<ExitCode, CommandError> {
             Command::State(args) => state::run(args).await,
             Command::Sim(args) => Box::pin(sim::run(args)).await,
             Command::Demo(args) => Box::pin(demo::run(args)).await,
+            Command::Init(args) => init::run(args),
             Command::Migrate(args) => migrate::run(args).await,
         }
     });

@@ -172,6 +172,11 @@ with open(path, 'wb') as out:
         ensure!(status.success(), "{status}\n{}", self.log());
         Ok(())
     }
+    /// Has the daemon, and every command, read another file of the world's folder from now on. The state
+    /// must stay the same.
+    pub fn configure(&mut self, name: &str) {
+        self.recipe.config = self.folder().join(name);
+    }
     /// Starts the daemon again after its end.
     pub fn restart(&mut self) -> Result<()> {
         self.restart_with(&[])

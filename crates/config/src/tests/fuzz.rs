@@ -6,11 +6,10 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::{World, parse};
+use super::{REFERENCE, World, parse};
 use crate::conf::tests::migrated;
 use crate::{Config, Diagnostics, Origin};
 
-const REFERENCE: &str = include_str!("../../reference.toml");
 const STOCK: &str = include_str!("../conf/tests/stock.conf");
 
 /// What is done to a file.

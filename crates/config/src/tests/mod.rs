@@ -5,12 +5,16 @@ mod errors;
 mod fuzz;
 mod merge;
 mod reference;
+mod schema;
 mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::{Config, Diagnostics, Environment, Loaded, Override, Source};
+
+/// Every key with its default.
+const REFERENCE: &str = include_str!("../../reference.toml");
 
 /// Reads a file called `slated.toml` in `/etc/show` that only its owner may read.
 fn parse_with(text: &str, overrides: &[Override]) -> Result<Loaded, Diagnostics> {

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use slated_model::EventId;
 
-use super::{World, config, parse, parse_with};
+use super::{REFERENCE, World, config, parse, parse_with};
 use crate::{Config, NewPlugins, Order, OrderWait, Origin, Override, Retry, SiteUrl, find, places};
-
-const REFERENCE: &str = include_str!("../../reference.toml");
 
 #[test]
 fn the_reference_holds_every_key_and_its_default() {

@@ -1,12 +1,13 @@
 //! `slated migrate`: from the Python daemon to slated, and back.
 //!
-//! In this version back alone: `--export-state`. What the Python daemon has to know is decided
+//! There: `toml` writes the new configuration. Back: what the Python daemon has to know is decided
 //! in `core::leave`; `stand` reads the record for it, `put` writes the file, `tell` says what
 //! became of it.
 
 mod put;
 mod stand;
 mod tell;
+mod toml;
 
 use std::path::{Path, PathBuf};
 
@@ -22,11 +23,16 @@ use crate::error::CommandError;
 use crate::pid_file::{self, Holder};
 use crate::{clock, out};
 
-/// Go back to the Python daemon
+/// Make a slated.toml of a shotgunEventDaemon.conf, or go back to the Python daemon
 ///
-/// Writes where every plugin stands to a file that the Python daemon begins with. Stop slated
-/// first, and start the Python daemon when the file is written: it looks for ids that are
-/// missing for five minutes, and what both did would be done twice.
+/// The new file means what the .conf means: each value with the line it stood in, and whatever only a
+/// .conf means written out. A key or password that stands in the .conf goes to a file of its own beside
+/// it, which only you may open. Nothing else changes: the state goes on where it stands, and the .conf
+/// stays as it is. Files that are there already are left alone.
+///
+/// With --export-state it writes where every plugin stands to a file that the Python daemon begins
+/// with. Stop slated first, and start the Python daemon when the file is written: it looks for ids that
+/// are missing for five minutes, and what both did would be done twice.
 ///
 /// A file that stands at PATH already is kept beside it as PATH.bak (PATH.bak.2, and so on). What
 /// the Python daemon cannot be told is listed: holes older than five minutes, dead letters, more
@@ -36,11 +42,25 @@ use crate::{clock, out};
 /// When the Python daemon finds a missing id, it goes back there and runs what comes after it
 /// again: best stop slated while `slated status` shows no retries.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  slated migrate --output -
+      What would the new file say?
+  slated migrate --config /etc/shotgunEventDaemon.conf --output /etc/slated/slated.toml
+      Write it
+  slated migrate --export-state /var/log/shotgunEventDaemon/shotgunEventDaemon.id
+      Back to the Python daemon")]
 pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Write the new configuration to this file; - prints it
+    #[arg(long, short, value_name = "FILE", default_value = "slated.toml")]
+    output: PathBuf,
+    /// Write it over files that are there
+    #[arg(long)]
+    force: bool,
     /// Write the positions to this file, mostly the `eventIdFile` of the Python daemon
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["output", "force"])]
     export_state: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long, requires = "export_state")]
@@ -49,10 +69,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
     let Some(path) = args.export_state else {
-        return Err(CommandError::usage(
-            "this version makes no slated.toml of a shotgunEventDaemon.conf; it needs none and reads that file itself",
-        )
-        .hint("`slated migrate --export-state PATH` writes where the plugins stand, to go back to the Python daemon"));
+        return toml::run(&args.config, &args.output, args.force).await;
     };
     let config = args.config.load()?.config;
     let export = export(&config, &path).await?;

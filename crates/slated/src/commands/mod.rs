@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod events;
 pub(crate) mod failures;
 pub(crate) mod follow;
+pub(crate) mod init;
 pub(crate) mod migrate;
 pub(crate) mod plugin;
 pub(crate) mod reload;
@@ -21,3 +22,4 @@ pub(crate) mod stop;
 pub(crate) mod tryout;
 
 mod common;
+mod new_files;
