@@ -84,7 +84,7 @@ pub(crate) fn run() -> Result<ExitCode, CommandError> {
             Command::State(args) => state::run(args).await,
             Command::Sim(args) => Box::pin(sim::run(args)).await,
             Command::Demo(args) => Box::pin(demo::run(args)).await,
-            Command::Init(args) => init::run(args),
+            Command::Init(args) => init::run(&args),
             Command::Migrate(args) => migrate::run(args).await,
         }
     });

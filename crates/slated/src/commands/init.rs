@@ -53,7 +53,7 @@ pub(crate) struct Args {
     schema: bool,
 }
 
-pub(crate) fn run(args: Args) -> Result<(), CommandError> {
+pub(crate) fn run(args: &Args) -> Result<(), CommandError> {
     if args.schema {
         out::line(slated_config::SCHEMA.trim_end());
         return Ok(());
@@ -91,7 +91,7 @@ pub(crate) fn run(args: Args) -> Result<(), CommandError> {
     if given.is_none() && !args.sim {
         out::talk("`url` in slated.toml is an example: write the address of your site there");
     }
-    next(&args, &url);
+    next(args, &url);
     Ok(())
 }
 

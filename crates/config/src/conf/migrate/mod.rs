@@ -190,7 +190,7 @@ impl<'a> Maker<'a> {
         if takes_in && !is_variable {
             stood += ", with what its %(…)s stands for today";
         }
-        if takes_in && path.ends_with(".env") {
+        if takes_in && path.rsplit('.').next() == Some("env") {
             self.private = true;
             self.notes.push(format!(
                 "`{path}` holds what the environment had for it ({stood}): let nobody else read the file, or take it out and name the variable in `env_pass`"

@@ -80,12 +80,18 @@ fn wrap(to: &mut String, line: &str) {
     for word in line.split(' ') {
         let length = current.chars().count() + word.chars().count() + 3;
         if !current.is_empty() && length > WIDTH {
-            *to += &format!("# {current}\n");
-            current = indent.to_owned();
+            put(to, &current);
+            indent.clone_into(&mut current);
         } else if !current.is_empty() {
             current.push(' ');
         }
         current += word;
     }
-    *to += &format!("# {current}\n");
+    put(to, &current);
+}
+
+fn put(to: &mut String, line: &str) {
+    *to += "# ";
+    *to += line;
+    to.push('\n');
 }

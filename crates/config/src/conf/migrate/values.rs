@@ -161,7 +161,7 @@ pub(super) fn values(
     );
     // Without `logPath` the old log stands where the daemon was started.
     let folder = log.folder.as_ref();
-    let folder = folder.or(config.conf.as_ref().map(|conf| &conf.logs.folder));
+    let folder = folder.or_else(|| config.conf.as_ref().map(|conf| &conf.logs.folder));
     put(
         "log",
         vec![
@@ -298,6 +298,10 @@ fn table<'a>(all: impl Iterator<Item = (&'a String, &'a String)>) -> String {
     format!("{{ {all} }}")
 }
 
+fn escaped(c: char) -> String {
+    format!("\\u{:04X}", u32::from(c))
+}
+
 /// Writes a string of one line.
 pub(super) fn quote(text: &str) -> String {
     let mut quoted = String::from('"');
@@ -309,7 +313,7 @@ pub(super) fn quote(text: &str) -> String {
             '\r' => quoted += "\\r",
             '\t' => quoted += "\\t",
             // TOML refuses them as they are.
-            '\0'..='\x1f' | '\x7f' => quoted += &format!("\\u{:04X}", u32::from(c)),
+            '\0'..='\x1f' | '\x7f' => quoted += &escaped(c),
             _ => quoted.push(c),
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn make() -> Value {
             }
             properties.insert(key.clone(), of);
         }
-        sections.insert(section.clone(), table(properties));
+        sections.insert(section.clone(), table(&properties));
     }
     sections["site"]["required"] = json!(["url"]);
     let mut settings = sections["defaults"].clone();
@@ -73,7 +73,7 @@ pub(super) fn make() -> Value {
         "plugin".into(),
         named("Keys of [defaults] for one plugin, by its name: NAME, or FOLDER/NAME."),
     );
-    let mut schema = table(sections);
+    let mut schema = table(&sections);
     schema["required"] = json!(["site"]);
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["title"] = json!("slated.toml");
@@ -81,7 +81,7 @@ pub(super) fn make() -> Value {
     schema
 }
 
-fn table(properties: Map<String, Value>) -> Value {
+fn table(properties: &Map<String, Value>) -> Value {
     json!({"type": "object", "additionalProperties": false, "properties": properties})
 }
 
@@ -144,10 +144,14 @@ fn shape(path: &str) -> Value {
             };
             json!({"type": "array", "items": of})
         }
-        what if what.starts_with("a duration ") => match hint.contains("forever") {
-            true => pattern(&format!("forever| *{DURATION}")),
-            false => pattern(&format!(" *{DURATION}")),
-        },
+        what if what.starts_with("a duration ") => {
+            let word = if hint.contains("forever") {
+                "forever|"
+            } else {
+                ""
+            };
+            pattern(&format!("{word} *{DURATION}"))
+        }
         what if what.starts_with("a size ") => {
             pattern(r" *[0-9][0-9_]*(\.[0-9_]{1,9})? *(B|kB|KB|MB|GB|TB|KiB|MiB|GiB|TiB) *")
         }

@@ -8,8 +8,11 @@ use proptest::prelude::*;
 use super::{check_equal, migrate};
 use crate::conf::tests::world;
 
+/// Keys, each with what it may be.
+type Keys = &'static [(&'static str, &'static [&'static str])];
+
 /// What a key of the Python daemon may be; the first is always there.
-const OLD: &[(&str, &[(&str, &[&str])])] = &[
+const OLD: &[(&str, Keys)] = &[
     (
         "shotgun",
         &[
@@ -99,7 +102,7 @@ const NEEDED: &[&str] = &[
     "subject",
 ];
 
-const OURS: &[(&str, &[&str])] = &[
+const OURS: Keys = &[
     ("folder", &["/srv/state", "state"]),
     ("keep_events", &["14d", "1h 30m"]),
     ("alarm_size", &["\"\"", "512MiB"]),
@@ -129,7 +132,7 @@ const OURS: &[(&str, &[&str])] = &[
     ),
 ];
 
-const SETTINGS: &[(&str, &[&str])] = &[
+const SETTINGS: Keys = &[
     (
         "python",
         &["python3.11", "/opt/py", "env/bin/python", "\"\""],
@@ -164,15 +167,10 @@ const SETTINGS: &[(&str, &[&str])] = &[
 const NAMES: &[&str] = &["notes", "a b", "/mnt/a/notes", "b/notes", "o'\"dd"];
 
 /// Writes the keys that the dice want.
-fn section(
-    text: &mut String,
-    keys: &[(&str, &[&str])],
-    dice: &mut impl FnMut() -> usize,
-    of: usize,
-) {
+fn section(text: &mut String, keys: Keys, dice: &mut impl FnMut() -> usize, of: usize) {
     for (key, values) in keys {
         let dare = dice();
-        if NEEDED.contains(key) || dare % of == 0 {
+        if NEEDED.contains(key) || dare.is_multiple_of(of) {
             let value = values[dice() % values.len()];
             writeln!(text, "{key} {} {value}", ["=", ":"][dare % 2]).unwrap();
         }
