@@ -110,6 +110,37 @@ fn a_key_leaves_the_file_and_a_state_that_is_not_there_is_said() -> Result<()> {
     let key = folder.path().join("site.key");
     assert_eq!(std::fs::read_to_string(&key)?, "hush-hush\n");
     assert_eq!(key.metadata()?.permissions().mode() & 0o777, 0o600);
+    let mode = |name: &str| -> Result<u32> {
+        let data = folder.path().join(name).metadata()?;
+        Ok(data.permissions().mode() & 0o777)
+    };
+    let conf = folder.path().join("studio.conf");
+    assert_eq!(mode("new.toml")?, mode("studio.conf")?);
+    // What came from the environment may be a secret, too.
+    let text = std::fs::read_to_string(&conf)?;
+    std::fs::write(
+        &conf,
+        format!("{text}[slated]\nenv = {{ TOKEN = \"%(TOKEN)s\" }}\n"),
+    )?;
+    let with = Command::new(SLATED)
+        .args([
+            "migrate",
+            "--config",
+            "studio.conf",
+            "--output",
+            "token.toml",
+            "--force",
+        ])
+        .env("TOKEN", "hush-token")
+        .current_dir(folder.path())
+        .output()?;
+    let told = String::from_utf8_lossy(&with.stderr).into_owned();
+    ensure!(with.status.success(), "{told}");
+    assert!(
+        told.contains("let nobody else read the file") && !told.contains("hush"),
+        "{told}"
+    );
+    assert_eq!(mode("token.toml")?, 0o600);
     let wrong = run(&["migrate", "--config", "new.toml"])?;
     assert_eq!(wrong.status.code(), Some(2));
     // What cannot be read becomes nothing.

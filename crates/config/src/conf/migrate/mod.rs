@@ -144,8 +144,12 @@ impl<'a> Maker<'a> {
             } else {
                 self.stood(&path, &origin)
             };
-            if path == "defaults.env_pass" {
-                comment += &why::withheld(config);
+            if path == "defaults.env_pass"
+                && let Some(withheld) = why::withheld(config)
+            {
+                comment.push('\n');
+                comment += &withheld;
+                self.notes.push(withheld);
             }
             self.page.comment(&comment);
             self.page.key(value.key, &value.text);

@@ -34,6 +34,10 @@ pub(super) fn section(name: &str, config: &Config) -> String {
             ),
             None => String::new(),
         },
+        "plugins" => "\
+            Under a .conf a restart ends a hold and a quarantine. Here a changed or touched file does, or \
+            `slated plugin resume`."
+            .into(),
         "defaults" if config.defaults.umask.is_none() => "\
             After `slated start` plugins have umask 0 under a .conf, so that anybody may write to what they make; \
             here they have that of whoever starts it. To keep the old rule:\n\
@@ -75,16 +79,16 @@ pub(super) fn kept(path: &str, config: &Config) -> &'static str {
 }
 
 /// Names the variables that plugins no longer see.
-pub(super) fn withheld(config: &Config) -> String {
+pub(super) fn withheld(config: &Config) -> Option<String> {
     let names = config.secret_variables();
     if names.is_empty() || !config.defaults.env_pass.iter().any(|name| name == "*") {
-        return String::new();
+        return None;
     }
     let names: Vec<_> = names.iter().map(|name| format!("${name}")).collect();
-    format!(
-        "\nUnlike under the .conf they do not see {}, which feeds a secret above; `env` can give it to the one that needs it.",
+    Some(format!(
+        "unlike under the .conf, plugins do not see {}, which feeds a secret of slated: one that reads it needs a script user of its own, or the key by another name",
         names.join(", ")
-    )
+    ))
 }
 
 /// Names a line of the `.conf`, with its key as the documentation spells it.

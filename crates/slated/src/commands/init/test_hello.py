@@ -1,8 +1,8 @@
 """The plugin's test: `python3 -m unittest discover tests` in the folder of slated.toml.
 
 The first half calls the function as any other. The second half lets slated load the file and hand it an
-event, as under the daemon, but dry and without a site: `slated try` needs a Python that can import
-shotgun_api3.
+event, as under the daemon, but dry and without a site. It needs a Python that can import shotgun_api3,
+and `slated` on PATH, or its file in the variable SLATED.
 """
 
 import importlib.util

@@ -52,8 +52,22 @@ fn a_key_of_the_file_goes_to_a_file_of_its_own() {
     let (loaded, made) = migrate(&text, &world(), "/etc/slated").unwrap();
     check_equal(&loaded.config, &made, &world(), "/etc/slated");
     assert!(!made.text.contains("hush"), "{}", made.text);
+    assert_eq!(made.notes, [""; 0]);
     let keys: Vec<_> = made.secrets.iter().map(|one| one.key).collect();
     assert_eq!(keys, ["site.proxy", "site.key"]);
+}
+
+#[test]
+fn a_variable_that_plugins_no_longer_see_is_named() {
+    let text = SMALLEST.replace("key: hush", "key: %(SG_ED_API_KEY)s");
+    let (_, made) = migrate(&text, &world(), "/etc/slated").unwrap();
+    assert!(made.text.contains("key = { env = \"SG_ED_API_KEY\" }"));
+    assert!(
+        made.notes[0].contains("do not see $SG_ED_API_KEY"),
+        "{:?}",
+        made.notes
+    );
+    assert!(made.text.contains("env_pass = [\"*\"]"));
 }
 
 #[test]
