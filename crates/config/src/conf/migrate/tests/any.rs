@@ -103,6 +103,14 @@ const NEEDED: &[&str] = &[
 ];
 
 const OURS: Keys = &[
+    (
+        "folders",
+        &[
+            "/mnt/t, own",
+            "[{ path = \"/mnt/t/\", retry = \"all\", cwd = \"w\" }, \"own\"]",
+            "[{ path = \"own\", env = { A = \"2\" } }]",
+        ],
+    ),
     ("folder", &["/srv/state", "state"]),
     ("keep_events", &["14d", "1h 30m"]),
     ("alarm_size", &["\"\"", "512MiB"]),
