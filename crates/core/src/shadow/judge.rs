@@ -209,7 +209,8 @@ impl<'a> Court<'a> {
         let mut later = sightings.iter().rev().peekable();
         let mut highest = EventId(0);
         for (seen, passed) in sightings.iter().zip(&mut passed).rev() {
-            while let Some(other) = later.next_if(|other| other.at >= seen.at + APART) {
+            while let Some(other) = later.next_if(|other| other.at >= seen.at.saturating_add(APART))
+            {
                 if !other.late && called.contains(&other.event) {
                     highest = highest.max(other.event);
                 }
@@ -225,7 +226,7 @@ impl<'a> Court<'a> {
         want: Want,
         made: &[&Call],
     ) -> impl Iterator<Item = Fault> + use<> {
-        let by = made.first().map(|call| call.start - seen.at);
+        let by = made.first().map(|call| call.start.saturating_sub(seen.at));
         let late = by.filter(|by| *by > self.terms.late_after);
         let failed = count(made.iter().filter(|call| call.failed).count());
         let good = made.iter().filter(|call| !call.failed).count();
@@ -253,8 +254,9 @@ impl<'a> Court<'a> {
         for one in open {
             let plugin = self.plugin_of(one.want.callback);
             let gap = self.open_gap(plugin);
-            let after =
-                |gap: &&Gap| one.seen.event >= gap.event || one.seen.at + APART > gap.failed;
+            let after = |gap: &&Gap| {
+                one.seen.event >= gap.event || one.seen.at.saturating_add(APART) > gap.failed
+            };
             let fault = if gap.as_ref().is_some_and(after) {
                 *off.entry((plugin.to_owned(), None)).or_default() += 1;
                 Fault::Off
@@ -310,7 +312,7 @@ impl<'a> Court<'a> {
             }
         }
         let silent = runs.into_iter().filter(|(_, (missed, since))| {
-            *missed >= SILENT_LEAST && self.log_end - since >= SILENT_FOR
+            *missed >= SILENT_LEAST && self.log_end.saturating_sub(*since) >= SILENT_FOR
         });
         silent.map(|(callback, _)| callback).collect()
     }
@@ -363,7 +365,7 @@ impl<'a> Court<'a> {
                     // What stood there before the shadow came, and what it had no time to see yet.
                     let mine = call.event > self.book.head
                         && call.start >= self.from
-                        && call.start <= self.to.min(self.book.until - APART);
+                        && call.start <= self.to.min(self.book.until.saturating_sub(APART));
                     if mine {
                         let one = (call.event, call.callback.clone(), call.start);
                         report.unknown.push(one);

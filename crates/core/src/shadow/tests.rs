@@ -500,3 +500,27 @@ fn calls_that_nobody_asked_for_are_counted() {
         "1 due, 1 good",
     );
 }
+
+#[test]
+fn odd_times_do_no_harm() {
+    let mut day = Day::new();
+    for (event, at) in [(101, Ms::MIN), (102, 0), (103, Ms::MAX)] {
+        day = day
+            .seen(event, 0)
+            .with(|day| day.book.sightings.last_mut().unwrap().at = at);
+    }
+    (day.book.began, day.book.until) = (Ms::MIN, Ms::MAX);
+    for (start, end) in [(Ms::MIN, Ms::MAX), (Ms::MAX, Ms::MAX), (Ms::MIN, Ms::MIN)] {
+        let call = Call {
+            event: EventId(103),
+            callback: "a.f".into(),
+            start,
+            end,
+            failed: true,
+        };
+        day.calls.push(call);
+        judge(&day.book, &day.calls, &day.terms)
+            .map(drop)
+            .unwrap_or_default();
+    }
+}

@@ -42,7 +42,7 @@ enum Verb {
     /// Say what the Python daemon missed, repeated or ran late
     ///
     /// Compares what the shadow saw with the timing log of the Python daemon (`timing_log: on` in
-    /// [daemon]). Only events are judged that both could see: those that became visible while the
+    /// `[daemon]`). Only events are judged that both could see: those that became visible while the
     /// shadow ran, between the first and the last line of the log. Times are those of this machine;
     /// run both on one, or on two whose clocks agree.
     Report(ReportArgs),
@@ -86,7 +86,7 @@ pub(crate) fn run(args: Args) -> Result<(), CommandError> {
     let terms = Terms {
         from: args
             .from
-            .or_else(|| args.last.map(|last| wall_ms() - millis(last))),
+            .or_else(|| args.last.map(|last| wall_ms().saturating_sub(millis(last)))),
         to: args.to,
         late_after: millis(args.late_after),
     };

@@ -90,8 +90,12 @@ impl Places {
         };
         for (plugin, held) in plugins {
             // From before to after: by any of these the Python daemon may have gone.
-            let until = held.iter().rposition(|(at, _)| *at <= seen.at + UNSURE);
-            let since = held.iter().rposition(|(at, _)| *at <= seen.at - UNSURE);
+            let until = held
+                .iter()
+                .rposition(|(at, _)| *at <= seen.at.saturating_add(UNSURE));
+            let since = held
+                .iter()
+                .rposition(|(at, _)| *at <= seen.at.saturating_sub(UNSURE));
             let Some(until) = until else { continue };
             let may = held.get(since.unwrap_or(0)..=until).unwrap_or_default();
             let sure = since.is_some() && may.len() == 1;

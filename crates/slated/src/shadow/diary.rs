@@ -190,7 +190,7 @@ impl Diary {
     /// Writes down that the site was read, now and then; `last` for the last time.
     pub(crate) fn looked(&mut self, at: i64, head: EventId, last: bool) -> io::Result<()> {
         self.head = Some(head);
-        if at - self.looked < LOOKED && !last {
+        if at.saturating_sub(self.looked) < LOOKED && !last {
             return Ok(());
         }
         self.write(at, &[Line::Looked { at }])?;

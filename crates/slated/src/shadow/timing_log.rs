@@ -128,12 +128,11 @@ fn call(line: &str, zone: &TimeZone, before: Ms) -> Option<Call> {
         _ => return None,
     };
     let end = moment(end, zone, before)?;
-    // A call that begins before the line before has ended is another daemon's.
-    let start = moment(start, zone, before).filter(|start| *start <= end);
+    let start = moment(start, zone, before)?.min(end);
     Some(Call {
         event: EventId(event.parse().ok()?),
         callback: without_address(callback).to_owned(),
-        start: start.unwrap_or(end),
+        start,
         end,
         failed,
     })
@@ -244,7 +243,14 @@ mod tests {
                 "2026-11-23T09:15:02",
                 "False",
             ),
-            &line("1", "a.f", "2026-13-23T09:15:02", "later", "False"),
+            &line(
+                "1",
+                "a.f",
+                "2026-13-23T09:15:02",
+                "2026-11-23T09:15:02",
+                "False",
+            ),
+            &line("1", "a.f", "2026-11-23T09:15:02", "later", "False"),
             &line(
                 "1",
                 "a.f",
@@ -259,6 +265,31 @@ mod tests {
         ] {
             check(bad, None);
         }
+    }
+
+    #[test]
+    fn no_bytes_are_too_odd_for_it() {
+        let good = line(
+            "4711",
+            "a.f",
+            "2026-11-23T09:15:02.5",
+            "2026-11-23T09:15:03+01:00",
+            "True",
+        );
+        let mut dice = fastrand::Rng::with_seed(7);
+        let (mut read, mut unread) = (0, 0);
+        for _ in 0..20_000 {
+            let mut bytes = good.clone().into_bytes();
+            for _ in 0..dice.usize(1..6) {
+                let at = dice.usize(0..bytes.len());
+                bytes[at] = *dice.choice(b" =:-+.09\xffZTe\n").unwrap();
+            }
+            bytes.truncate(dice.usize(bytes.len() / 2..=bytes.len()));
+            let (calls, bad) = calls(&String::from_utf8_lossy(&bytes), &zone());
+            read += calls.len();
+            unread += bad.len();
+        }
+        assert!(read > 1000 && unread > 10_000, "{read} {unread}");
     }
 
     #[test]

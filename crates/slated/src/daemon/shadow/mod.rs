@@ -62,7 +62,8 @@ impl Daemon {
         for warning in &warnings.0 {
             tracing::warn!("{warning}");
         }
-        let begin = Begin::look(&config, &known, Asked::default())?;
+        // No plugin has a place in it.
+        let begin = Begin::look(&config, &[], Asked::default())?;
         begin.refuse_early().await?;
         begin.recognise(&client).await?;
         let pythons = interpreters::find(&config, &known, python).await?;
