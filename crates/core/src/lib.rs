@@ -1,5 +1,6 @@
 //! The decisions of slated, without I/O, async or clock.
 
+pub mod alarm;
 pub mod begin;
 pub mod dice;
 pub mod digest;
