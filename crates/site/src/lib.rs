@@ -31,4 +31,4 @@ pub use error::{Code, Error};
 pub use info::Info;
 pub use query::{FIELDS, Query};
 pub use read::Page;
-pub use settings::{Settings, SetupError};
+pub use settings::{Settings, SetupError, certificates, proxy_of};

@@ -1,7 +1,7 @@
 //! How a site is reached, and what may be wrong with that before anything was sent.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Certificate, Proxy};
@@ -135,7 +135,7 @@ pub(crate) fn host_of(proxy: &SecretString) -> String {
 }
 
 /// Reads a proxy. A password may hold `@` and `:`, so the last `@` counts.
-pub(crate) fn proxy_of(proxy: &SecretString) -> Result<Proxy, SetupError> {
+pub fn proxy_of(proxy: &SecretString) -> Result<Proxy, SetupError> {
     let text = proxy.expose_secret().trim();
     let text = match text.split_once("://") {
         None => text,
@@ -165,13 +165,15 @@ pub(crate) fn proxy_of(proxy: &SecretString) -> Result<Proxy, SetupError> {
 }
 
 /// Reads the certificates to trust.
-pub(crate) fn certificates(path: &PathBuf) -> Result<Vec<Certificate>, SetupError> {
+pub fn certificates(path: &Path) -> Result<Vec<Certificate>, SetupError> {
     let pem = std::fs::read(path).map_err(|source| SetupError::CaFile {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     })?;
     match Certificate::from_pem_bundle(&pem) {
         Ok(all) if !all.is_empty() => Ok(all),
-        _ => Err(SetupError::NoCertificate { path: path.clone() }),
+        _ => Err(SetupError::NoCertificate {
+            path: path.to_owned(),
+        }),
     }
 }

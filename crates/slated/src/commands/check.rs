@@ -7,6 +7,7 @@ mod probe;
 mod show;
 mod site;
 mod state;
+mod webhook;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,7 +36,8 @@ use crate::{daemon, out};
 /// what comes late.
 ///
 /// A mail server is greeted, with STARTTLS and login where they are configured, and sent nothing; not
-/// with --no-load or --offline. One that does not answer is no reason not to start.
+/// with --no-load or --offline. One that does not answer is no reason not to start. A webhook is asked nothing
+/// unless by --send-test-alert.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -70,6 +72,9 @@ pub(crate) struct Args {
     /// Send a mail to the configured addresses, to see that it arrives
     #[arg(long)]
     send_test_mail: bool,
+    /// Send a test to the webhook, to see that alerts arrive
+    #[arg(long)]
+    send_test_alert: bool,
     /// Run plugins with this Python, unless they name one of their own
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
@@ -103,6 +108,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
         (false, true) => mail::Ask::Nothing,
         (false, false) => mail::Ask::Greet,
     };
+    let webhook = webhook::look(&config, &secrets, args.send_test_alert).await?;
     let greeting = mail::greet(&config, &secrets, ask);
     let mut seen = files::Seen::default();
     if foreseen.refusal.is_none() {
@@ -147,6 +153,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
         },
         plugins: foreseen.lines,
         mail,
+        webhook,
         pythons: seen.pythons,
         files: seen.files,
         differences: differs::from_the_python_daemon(&config),

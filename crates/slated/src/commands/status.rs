@@ -7,7 +7,10 @@ use super::common::{ConfigArgs, ago, ask};
 use crate::clock::wall_ms;
 use crate::error::CommandError;
 use crate::out;
-use crate::view::{self, LineView, MailView, PluginState, PluginView, SiteState, StatusView};
+use crate::view::{
+    self, AlertView, LineView, MailView, PluginState, PluginView, SiteState, StatusView,
+    WebhookView,
+};
 
 /// Show the site, the log and every plugin at a glance
 ///
@@ -111,6 +114,10 @@ fn show(status: &StatusView) {
     if let Some(view) = &status.mail {
         mail(view);
     }
+    if let Some(view) = &status.webhook {
+        webhook(view);
+    }
+    alerts(&status.alerts);
     out::line("");
     plugins(&status.plugins);
     if let Some(table) = callbacks(&status.plugins) {
@@ -162,6 +169,41 @@ fn mail(mail: &MailView) {
     if let Some(refused) = &mail.refused {
         let text = format!("not taken by the server: {refused}");
         out::line(format!("         {}", text.red()));
+    }
+}
+
+/// Says how the webhook goes.
+fn webhook(webhook: &WebhookView) {
+    let sent = match (webhook.sent, webhook.sent_at_ms) {
+        (0, _) | (_, None) => "none sent yet".to_owned(),
+        (n, Some(at)) => format!("{n} sent, the last {}", ago(at)),
+    };
+    let counts = [
+        (webhook.waiting, "waiting"),
+        (webhook.given_up, "given up"),
+        (webhook.dropped, "dropped, since there was no room"),
+    ];
+    let counts = counts.into_iter().filter(|(n, _)| *n > 0);
+    let counts: String = counts.map(|(n, what)| format!("; {n} {what}")).collect();
+    out::line(format!("webhook  at {}, {sent}{counts}", webhook.host));
+    if let Some(trouble) = &webhook.trouble {
+        let since = webhook.since_ms.map(|at| format!(" (since {})", ago(at)));
+        let text = format!("takes no alerts: {trouble}{}", since.unwrap_or_default());
+        out::line(format!("         {}", text.red()));
+    }
+    if let Some(refused) = &webhook.refused {
+        let text = format!("refused the last alert: {refused}");
+        out::line(format!("         {}", text.red()));
+    }
+}
+
+/// Names what is wrong.
+fn alerts(alerts: &[AlertView]) {
+    let mut label = "alerts  ";
+    for alert in alerts {
+        let text = format!("{} (since {})", alert.what, ago(alert.since_ms));
+        out::line(format!("{label} {}", text.red()));
+        label = "        ";
     }
 }
 

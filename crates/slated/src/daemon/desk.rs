@@ -17,9 +17,9 @@ use super::message::{Act, LetterWish, Message, Question, Reply, Roll};
 use super::reload;
 use crate::view::refusal::Kind;
 use crate::view::{
-    self, Begin, DecisionView, EventLine, EventView, FailuresView, LetterView, LogView, MailView,
-    Pick, PluginDetail, Refusal, ReloadView, RewindView, SiteView, StatusView, Subject, Survey,
-    WishView,
+    self, AlertView, Begin, DecisionView, EventLine, EventView, FailuresView, LetterView, LogView,
+    MailView, Pick, PluginDetail, Refusal, ReloadView, RewindView, SiteView, StatusView, Subject,
+    Survey, WebhookView, WishView,
 };
 
 /// How often a plugin is looked at that is to go back and has something in hand, and how long between.
@@ -35,8 +35,28 @@ pub(crate) struct Desk {
     messages: mpsc::Sender<Message>,
     decide: mpsc::Sender<Decision>,
     reload: mpsc::Sender<reload::Reply>,
-    mail: Option<watch::Receiver<MailView>>,
     shadow: bool,
+    told: Told,
+}
+
+/// How those are who tell people.
+#[derive(Clone)]
+pub(crate) struct Told {
+    pub(crate) mail: Option<watch::Receiver<MailView>>,
+    pub(crate) webhook: Option<watch::Receiver<WebhookView>>,
+    /// What is wrong.
+    pub(crate) alerts: watch::Receiver<Vec<AlertView>>,
+}
+
+impl Told {
+    /// Of a daemon that tells nobody.
+    pub(crate) fn nobody() -> Self {
+        Self {
+            mail: None,
+            webhook: None,
+            alerts: watch::channel(Vec::new()).1,
+        }
+    }
 }
 
 impl Desk {
@@ -47,7 +67,7 @@ impl Desk {
         messages: mpsc::Sender<Message>,
         decide: mpsc::Sender<Decision>,
         reload: mpsc::Sender<reload::Reply>,
-        mail: Option<watch::Receiver<MailView>>,
+        told: Told,
     ) -> Self {
         Self {
             url,
@@ -56,7 +76,7 @@ impl Desk {
             messages,
             decide,
             reload,
-            mail,
+            told,
             shadow: false,
         }
     }
@@ -71,13 +91,36 @@ impl Desk {
 
     /// Returns all plugins, and the extent of the log.
     pub(crate) async fn plugins(&self) -> Roll {
-        let (reply, answer) = oneshot::channel();
         // A dispatcher that has ended has no plugins to show.
-        self.messages
-            .send(Message::Ask(Question::Plugins(reply)))
-            .await
-            .unwrap_or_default();
-        answer.await.unwrap_or_default()
+        self.roll().await.unwrap_or_default()
+    }
+
+    /// Returns the same; `None` once the dispatcher has ended.
+    pub(super) async fn roll(&self) -> Option<Roll> {
+        let (reply, answer) = oneshot::channel();
+        let question = Message::Ask(Question::Plugins(reply));
+        self.messages.send(question).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Says why the site cannot be read: whether it is another one, whether a person must do
+    /// something, and what it is.
+    pub(super) fn site_trouble(&self) -> Option<(bool, bool, String)> {
+        let status = self.intake.borrow();
+        let lost = status.follow.lost.is_some();
+        let needs_person = status.trouble.as_ref().is_some_and(|t| t.needs_person);
+        let view = SiteView::of(&self.url, &status);
+        let mut text = view.trouble?;
+        if let Some(hint) = view.hint {
+            text.push_str("\nhint: ");
+            text.push_str(&hint);
+        }
+        Some((lost, needs_person, text))
+    }
+
+    /// Says why no mail goes out, if so.
+    pub(super) fn mail_trouble(&self) -> Option<String> {
+        self.told.mail.as_ref()?.borrow().trouble.clone()
     }
 
     /// Returns everything at a glance.
@@ -99,7 +142,9 @@ impl Desk {
             plugins,
             letters: 0,
             held: 0,
-            mail: self.mail.as_ref().map(|mail| mail.borrow().clone()),
+            mail: self.told.mail.as_ref().map(|mail| mail.borrow().clone()),
+            alerts: self.told.alerts.borrow().clone(),
+            webhook: self.told.webhook.as_ref().map(|hook| hook.borrow().clone()),
         };
         view.with_counts(&*self.store).await
     }

@@ -280,7 +280,7 @@ pub(crate) struct Trouble {
     /// The site answered, and said no.
     pub(crate) refused: bool,
     /// Waiting alone does not help.
-    needs_person: bool,
+    pub(super) needs_person: bool,
 }
 
 impl Trouble {

@@ -1,11 +1,12 @@
 //! A running slated: who owns what, how it starts, how it ends.
 //!
-//! Six tasks, no shared state between them but the store:
+//! Seven tasks, no shared state between them but the store:
 //! * `intake` asks the site and appends to the log
 //! * `dispatch` owns lanes and lives, and does what they decide; `plugin`, `workers`, `journal`,
 //!   `tail` and `pages` are its parts
 //! * `folders` looks at the plugins' files, which `sources` reads
 //! * `retention` lets old events go
+//! * `alarm` looks at what is wrong, and tells those who mend it
 //! * `control` (in `web`) answers people
 //! * `reload` reads the configuration again when it is told to
 //!
@@ -15,6 +16,7 @@
 //!
 //! They end in that order: nothing new comes in, callbacks in flight finish, everything is durable.
 
+mod alarm;
 mod apart;
 pub(crate) mod begin;
 mod calls;
@@ -64,10 +66,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::error::CommandError;
-use crate::tell::{MailServer, Teller};
+use crate::tell::{AlertSender, Hook, MailServer, Teller, Webhook};
 use crate::web::control;
+use alarm::Alarm;
 use begin::{Begin, Begun};
-use desk::Desk;
+use desk::{Desk, Told};
 use dispatch::{Dispatcher, Feeds};
 use intake::{Intake, IntakeStatus};
 use message::Imports;
@@ -150,6 +153,14 @@ impl Daemon {
         let (imported, imports) = watch::channel(Imports::new());
         let (decide, decisions) = mpsc::channel(1);
         let (reload, wishes) = mpsc::channel(1);
+        let (alerts, alerts_seen) = watch::channel(Vec::new());
+        let (webhook, poster, webhook_seen) = match Hook::of(&config, &secrets)? {
+            Some(hook) => {
+                let (webhook, poster, seen) = Webhook::new(hook, teller.clone());
+                (Some(webhook), Some(poster), Some(seen))
+            }
+            None => (None, None, None),
+        };
         let desk = Desk::new(
             url.clone(),
             store.clone(),
@@ -157,9 +168,36 @@ impl Daemon {
             messages.clone(),
             decide,
             reload,
-            teller.mail_seen(),
+            Told {
+                mail: teller.mail_seen(),
+                webhook: webhook_seen,
+                alerts: alerts_seen,
+            },
         );
         let mut tasks = JoinSet::new();
+        if let Some(poster) = poster {
+            let posts = poster.run(stop.clone());
+            tasks.spawn(async move {
+                posts.await;
+                Ok(())
+            });
+        }
+        let (large, large_seen) = watch::channel(None);
+        let alarm = Alarm {
+            desk: desk.clone(),
+            store: store.clone(),
+            clock,
+            teller: teller.clone(),
+            sender: AlertSender::of(&url),
+            webhook,
+            large: large_seen,
+            raised: alerts,
+        };
+        let alarm = alarm.run(stop.clone());
+        tasks.spawn(async move {
+            alarm.await;
+            Ok(())
+        });
 
         let control = control::bind(&folder, group)?;
         // People can ask as long as callbacks finish.
@@ -201,7 +239,7 @@ impl Daemon {
             alarm: config.state.alarm_size,
             dispatcher: messages.clone(),
             teller: teller.clone(),
-            told: false,
+            large,
             clock,
             watched: clock.now(),
         };
@@ -310,6 +348,7 @@ pub(crate) fn check(config: &Config, secrets: &Secrets) -> Result<Checked, Comma
     if config.conf.is_none() {
         MailServer::of(config, secrets)?;
     }
+    Hook::of(config, secrets)?;
     Ok(Checked {
         warnings,
         known,
@@ -408,7 +447,7 @@ pub(crate) fn idle_keys(config: &Config) -> Vec<(&str, &Origin)> {
 }
 
 /// Keys that do nothing yet.
-const IDLE: [&str; 3] = [
+const IDLE: [&str; 2] = [
     // slated paces its own attempts.
-    "daemon.*", "alerts.*", "web.*",
+    "daemon.*", "web.*",
 ];

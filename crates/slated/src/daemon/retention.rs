@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use slated_core::Mono;
 use slated_model::PluginId;
 use slated_store::{Keep, KeepLetters, Store};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -46,8 +46,8 @@ pub(super) struct Retention {
     pub(super) alarm: Option<u64>,
     pub(super) dispatcher: mpsc::Sender<Message>,
     pub(super) teller: Teller,
-    /// People were told of the size.
-    pub(super) told: bool,
+    /// Why the state is larger than it should be, once people were told.
+    pub(super) large: watch::Sender<Option<String>>,
     pub(super) clock: Clock,
     /// Until when dead letters have grown older: by this clock, which no host sets. What lies there
     /// while slated is down does not grow old, and the wall's clock may jump as it likes.
@@ -118,15 +118,17 @@ impl Retention {
     /// Tells once that the state is larger than it should be, and again after it was well below.
     fn look_at_the_size(&mut self, size: u64, held_back_by: Option<PluginId>) {
         let Some(alarm) = self.alarm else { return };
-        if size > alarm && !self.told {
-            self.told = true;
-            self.teller.tell(Fact::StateLarge {
+        let told = self.large.borrow().is_some();
+        if size > alarm && !told {
+            let fact = Fact::StateLarge {
                 size,
                 alarm,
                 held_back_by,
-            });
-        } else if size < alarm - alarm / 10 {
-            self.told = false;
+            };
+            self.large.send_replace(Some(fact.to_string()));
+            self.teller.tell(fact);
+        } else if told && size < alarm - alarm / 10 {
+            self.large.send_replace(None);
         }
     }
 }
@@ -193,7 +195,7 @@ mod tests {
             alarm: Some(1),
             dispatcher,
             teller,
-            told: false,
+            large: watch::channel(None).0,
             clock: Clock::start(),
             watched: Mono::ZERO,
         };

@@ -4,6 +4,7 @@
 //! dashboard) say the same thing. Levels go by duty: an error wants somebody to act, a warning was
 //! recovered from, information is about lives, debugging about single events.
 
+pub(crate) mod alert;
 mod files;
 mod lines;
 mod log;
@@ -11,8 +12,10 @@ mod mail;
 mod record;
 mod rotating;
 mod timing;
+mod webhook;
 mod words;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,13 +23,15 @@ use slated_core::lane::Leave;
 use slated_core::recycle::Why;
 use slated_host::wire::Emails;
 use slated_model::{CallbackId, Event, EventId, Failure, HoldRow, PluginId};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
+pub(crate) use alert::Sender as AlertSender;
 pub(crate) use log::Log;
 pub(crate) use mail::{Mail, Server as MailServer};
 use record::Record;
 pub(crate) use record::{Source, level_name};
 pub(crate) use timing::Timing;
+pub(crate) use webhook::{Hook, Webhook};
 
 use crate::view::MailView;
 
@@ -262,6 +267,14 @@ pub(crate) enum Fact {
     MailDropped { dropped: u64 },
     /// The daemon ends, and mail has not gone out.
     MailLeft { left: u64, error: Option<String> },
+    /// What no other fact says of an alert.
+    Alerted { is_over: bool, text: String },
+    /// The webhook does not take alerts; told once.
+    WebhookFailed { host: String, error: String },
+    /// It does again.
+    WebhookMended { host: String },
+    /// It refused an alert, which is given up; told once, and again when the reason changes.
+    WebhookRefused { host: String, error: String },
 }
 
 /// A call of a callback.
@@ -278,6 +291,7 @@ pub(crate) struct Call {
 pub(crate) struct Teller {
     feed: broadcast::Sender<Fact>,
     log: Option<Log>,
+    stirred: Arc<Notify>,
 }
 
 impl Teller {
@@ -286,6 +300,7 @@ impl Teller {
         Self {
             feed: broadcast::channel(4096).0,
             log: None,
+            stirred: Arc::default(),
         }
     }
     /// Makes one whose facts are logged.
@@ -310,6 +325,9 @@ impl Teller {
                 mail.hear(&fact);
             }
         }
+        if fact.is_trouble_or_its_end() {
+            self.stirred.notify_one();
+        }
         // Nobody listening is no failure.
         drop(self.feed.send(fact));
     }
@@ -320,6 +338,14 @@ impl Teller {
     /// Returns how mail goes, if there is any.
     pub(crate) fn mail_seen(&self) -> Option<watch::Receiver<MailView>> {
         self.log.as_ref()?.mail().map(Mail::seen)
+    }
+    /// Returns what is notified when something went wrong, or is well again.
+    pub(crate) fn stirred(&self) -> Arc<Notify> {
+        Arc::clone(&self.stirred)
+    }
+    /// Returns the way into the mail, if there is any.
+    pub(crate) fn mail(&self) -> Option<&Mail> {
+        self.log.as_ref()?.mail()
     }
     /// Tells whether answers are timed.
     pub(crate) fn times(&self) -> bool {
@@ -355,6 +381,8 @@ impl Fact {
             | Self::MailAddress { .. }
             | Self::MailGivenUp { .. }
             | Self::MailLeft { .. }
+            | Self::WebhookFailed { .. }
+            | Self::WebhookRefused { .. }
             | Self::SiteFailed { refused: true, .. } => record::ERROR,
             Self::SiteFailed { .. }
             | Self::PluginUnlucky { .. }
@@ -372,6 +400,7 @@ impl Fact {
             | Self::BeginsWithout { .. }
             | Self::LettersExpired { .. }
             | Self::MailDropped { .. }
+            | Self::Alerted { is_over: false, .. }
             | Self::SiteDecided { .. }
             | Self::LeftLine {
                 why: Leave::LongCall | Leave::SlowEnd,
@@ -510,8 +539,29 @@ impl Fact {
             | Self::MailAddress { .. }
             | Self::MailGivenUp { .. }
             | Self::MailDropped { .. }
-            | Self::MailLeft { .. } => (None, None, None),
+            | Self::MailLeft { .. }
+            | Self::Alerted { .. }
+            | Self::WebhookFailed { .. }
+            | Self::WebhookMended { .. }
+            | Self::WebhookRefused { .. } => (None, None, None),
         }
+    }
+
+    /// Tells whether it is worth a look at what is wrong.
+    const fn is_trouble_or_its_end(&self) -> bool {
+        matches!(
+            self,
+            Self::PluginHeld { .. }
+                | Self::PluginResumed { .. }
+                | Self::PluginQuarantined { .. }
+                | Self::StillQuarantined { .. }
+                | Self::AnchorLost { .. }
+                | Self::SiteDecided { .. }
+                | Self::SiteFailed { .. }
+                | Self::SiteRead { .. }
+                | Self::StateFailed { .. }
+                | Self::StateMended
+        )
     }
 
     /// Tells whether it is about mail, which no mail must be about.

@@ -463,6 +463,18 @@ impl fmt::Display for Fact {
                     None => f.write_str(": there was no time."),
                 }
             }
+            Self::Alerted { text, .. } => write!(f, "Alert: {text}"),
+            Self::WebhookFailed { host, error } => write!(
+                f,
+                "The webhook at {host} takes no alerts: {error}. They wait; slated tries again."
+            ),
+            Self::WebhookMended { host } => {
+                write!(f, "The webhook at {host} takes alerts again.")
+            }
+            Self::WebhookRefused { host, error } => write!(
+                f,
+                "The webhook at {host} refused an alert, which is given up: {error}. Look at `alerts.webhook`; `slated check --send-test-alert` tries it."
+            ),
             Self::LeftUnwritten => f.write_str(
                 "What callbacks did last could not be written down; they run again for the same events after the next start.",
             ),

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use slated_model::{CallbackId, EventId, Matcher, PluginId};
 
+use super::WebhookCheck;
+
 /// What a start would come to.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct CheckView {
@@ -27,6 +29,8 @@ pub(crate) struct CheckView {
     pub(crate) plugins: Vec<StartView>,
     /// The mail server; absent where none is configured.
     pub(crate) mail: Option<MailCheck>,
+    /// The webhook; absent where none is configured.
+    pub(crate) webhook: Option<WebhookCheck>,
     /// The Pythons that plugins run with.
     pub(crate) pythons: Vec<PythonView>,
     /// What is in each plugin's file. Empty where nothing would start.

@@ -8,6 +8,7 @@
 //! * `refusal`: what is answered instead; `begin`: where a plugin is to begin; `rewind`: what a way
 //!   back comes to
 
+mod alerts;
 mod begin;
 mod check;
 mod decision;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use slated_model::{Attempt, CallbackId, EventId, Matcher, PluginId};
 use slated_store::Store;
 
+pub(crate) use alerts::{AlertView, WebhookCheck, WebhookView};
 pub(crate) use begin::Begin;
 pub(crate) use check::{
     AsksView, CheckView, FileState, FileView, KeyView, MailCheck, PythonView, SiteLook, StartView,
@@ -70,6 +72,12 @@ pub(crate) struct StatusView {
     /// How mail goes; absent where none is configured or no daemon runs.
     #[serde(default)]
     pub(crate) mail: Option<MailView>,
+    /// What is wrong and told, the most urgent first.
+    #[serde(default)]
+    pub(crate) alerts: Vec<AlertView>,
+    /// How the webhook goes; absent where none is configured or no daemon runs.
+    #[serde(default)]
+    pub(crate) webhook: Option<WebhookView>,
 }
 
 /// How mail about errors goes.

@@ -181,6 +181,8 @@ pub(crate) async fn offline(store: &dyn Store, url: &str) -> slated_store::Resul
         letters: 0,
         held: 0,
         mail: None,
+        alerts: Vec::new(),
+        webhook: None,
     };
     view.with_counts(store).await
 }

@@ -1,6 +1,6 @@
 //! What `slated check` shows to people.
 
-use super::{files, mail, site};
+use super::{files, mail, site, webhook};
 use crate::out;
 use crate::view::{CheckView, KeyView, StartView, StateView};
 
@@ -37,6 +37,9 @@ pub(super) fn show(view: &CheckView, keys: bool) {
     files::show_pythons(view);
     if let Some(view) = &view.mail {
         mail::show(view);
+    }
+    if let Some(view) = &view.webhook {
+        webhook::show(view);
     }
     if !view.plugins.is_empty() {
         out::line("");

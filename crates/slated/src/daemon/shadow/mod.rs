@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::begin::{Begin, Begun};
-use super::desk::Desk;
+use super::desk::{Desk, Told};
 use super::inspect::{Found, Inspector, Look};
 use super::intake::{Intake, IntakeStatus};
 use super::message::{FileChange, Imports, Message, Question, Roll};
@@ -103,7 +103,7 @@ impl Daemon {
             messages.clone(),
             decide,
             reload,
-            None,
+            Told::nobody(),
         );
         let desk = desk.of_shadow();
         let mut tasks = JoinSet::new();
@@ -143,7 +143,7 @@ impl Daemon {
             alarm: config.state.alarm_size,
             dispatcher: messages,
             teller,
-            told: false,
+            large: watch::channel(None).0,
             clock,
             watched: clock.now(),
         };

@@ -14,7 +14,7 @@ mod courier;
 mod letter;
 mod notice;
 mod post;
-mod text;
+pub(super) mod text;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -175,7 +175,6 @@ impl Mail {
     /// Sends a mail of its own to the configured addresses, soon and whole: it is grouped with
     /// nothing. A server that is away gets it later. Never waits; `slated status` and the log say
     /// what does not go out.
-    #[expect(dead_code, reason = "alerts are the first to use it")]
     pub(crate) fn send(&self, subject: String, body: String) {
         let [subject, body] = [subject, body].map(|text| self.scrub.clean(text));
         self.order(Order::Send { subject, body });

@@ -9,10 +9,10 @@ const SHORTEST: usize = 4;
 
 /// Takes secrets out of texts, as workers do with what plugins log.
 #[derive(Clone, Default)]
-pub(super) struct Scrub(Vec<SecretString>);
+pub(in crate::tell) struct Scrub(Vec<SecretString>);
 
 impl Scrub {
-    pub(super) fn of(secrets: &Secrets) -> Self {
+    pub(in crate::tell) fn of(secrets: &Secrets) -> Self {
         let more = [
             &secrets.proxy,
             &secrets.mail_password,
@@ -23,7 +23,12 @@ impl Scrub {
         let long = all.filter(|s| s.expose_secret().len() >= SHORTEST);
         Self(long.cloned().collect())
     }
-    pub(super) fn clean(&self, mut text: String) -> String {
+    /// Takes other texts out as well.
+    pub(in crate::tell) fn and(mut self, more: Vec<String>) -> Self {
+        self.0.extend(more.into_iter().map(SecretString::from));
+        self
+    }
+    pub(in crate::tell) fn clean(&self, mut text: String) -> String {
         for secret in &self.0 {
             let secret = secret.expose_secret();
             if text.contains(secret) {
@@ -35,14 +40,14 @@ impl Scrub {
 }
 
 /// Returns the first line that says something.
-pub(super) fn first_line(text: &str) -> &str {
+pub(in crate::tell) fn first_line(text: &str) -> &str {
     let mut lines = text.lines();
     lines.find(|l| !l.trim().is_empty()).unwrap_or_default()
 }
 
 /// Leaves out the middle of a text that has more than `limit` bytes; the end of a traceback says
 /// most, and gets three quarters.
-pub(super) fn cut(text: &str, limit: usize) -> String {
+pub(in crate::tell) fn cut(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
@@ -58,7 +63,7 @@ pub(super) fn cut(text: &str, limit: usize) -> String {
 }
 
 /// Makes one line of a text, for a header.
-pub(super) fn in_a_line(text: &str, limit: usize) -> String {
+pub(in crate::tell) fn in_a_line(text: &str, limit: usize) -> String {
     let one = text.split(|c: char| c.is_control() || c.is_whitespace());
     let words: Vec<_> = one.filter(|word| !word.is_empty()).collect();
     let line = words.join(" ");
@@ -69,7 +74,7 @@ pub(super) fn in_a_line(text: &str, limit: usize) -> String {
 }
 
 /// Shows control characters that a mail program might obey.
-pub(super) fn tame(text: &str) -> String {
+pub(in crate::tell) fn tame(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() && !matches!(c, '\n' | '\t') {
