@@ -45,6 +45,7 @@ mod conf;
 mod daemon;
 mod disk;
 pub mod history;
+pub mod hook;
 pub mod mail;
 mod observe;
 pub mod plugins;

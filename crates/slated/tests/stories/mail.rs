@@ -38,7 +38,7 @@ fn fails(name: &str) -> Plugin {
     Plugin::journal(name).callback(fails)
 }
 
-fn mails_by(builder: Builder, port: u16) -> Builder {
+pub(crate) fn mails_by(builder: Builder, port: u16) -> Builder {
     builder
         .setting("mail", "server", "\"localhost\"")
         .setting("mail", "port", &port.to_string())
@@ -47,7 +47,11 @@ fn mails_by(builder: Builder, port: u16) -> Builder {
 }
 
 /// Waits until the server has taken so many mails, and returns them.
-async fn took(world: &mut World, server: &MailServer, wanted: usize) -> Result<Vec<Mail>> {
+pub(crate) async fn took(
+    world: &mut World,
+    server: &MailServer,
+    wanted: usize,
+) -> Result<Vec<Mail>> {
     let what = format!("{wanted} mails");
     world
         .until(&what, LIMIT, |_| Ok(server.mails()?.len() >= wanted))

@@ -4,6 +4,7 @@
 //! of the log, an answer of `slated status`) and ends before the judge of the testkit.
 
 mod afternoon;
+mod alerts;
 mod check_plugins;
 mod check_site;
 mod conf;
