@@ -11,11 +11,11 @@ use slated_model::PluginId;
 use crate::Mono;
 
 /// An event that waits so long is late. Below half of it a backlog is none any more.
-const LATE: Duration = Duration::from_secs(600);
+const LATE: Duration = Duration::from_mins(10);
 /// So many events that wait are a backlog though they become fewer.
 const MANY: u64 = 1000;
 /// How far apart looks are that are compared, to see whether events become fewer.
-const STEP: Duration = Duration::from_secs(300);
+const STEP: Duration = Duration::from_mins(5);
 /// How far apart the ends of the log are that are remembered.
 const GRAIN: Duration = Duration::from_secs(30);
 /// How many of them are; old ones lie ever further apart.

@@ -143,6 +143,9 @@ impl Rules {
     }
 
     pub(super) fn of(&self, kind: Kind) -> Waits {
-        self.waits.get(&kind).copied().unwrap_or(kind.waits())
+        self.waits
+            .get(&kind)
+            .copied()
+            .unwrap_or_else(|| kind.waits())
     }
 }

@@ -27,7 +27,7 @@ use crate::Mono;
 pub use backlog::{Backlog, Backlogs, many_letters};
 pub use kinds::{Kind, Rules, Waits};
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// Something that is wrong at a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -184,7 +184,8 @@ fn webhook(webhook: &WebhookView) {
         (webhook.dropped, "dropped, since there was no room"),
     ];
     let counts = counts.into_iter().filter(|(n, _)| *n > 0);
-    let counts: String = counts.map(|(n, what)| format!("; {n} {what}")).collect();
+    let counts: Vec<_> = counts.map(|(n, what)| format!("; {n} {what}")).collect();
+    let counts = counts.concat();
     out::line(format!("webhook  at {}, {sent}{counts}", webhook.host));
     if let Some(trouble) = &webhook.trouble {
         let since = webhook.since_ms.map(|at| format!(" (since {})", ago(at)));

@@ -51,6 +51,7 @@ impl PluginView {
             failed: Some(plugin.failed),
             last: plugin.last.clone(),
             last_error: plugin.last_error.clone(),
+            held_at: lane.and_then(|l| l.hold()?.event),
         }
     }
 }

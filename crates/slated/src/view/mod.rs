@@ -273,6 +273,9 @@ pub(crate) struct PluginView {
     pub(crate) failed: Option<u64>,
     pub(crate) last: Option<LastView>,
     pub(crate) last_error: Option<ErrorView>,
+    /// The event at which it is held, if it is at one.
+    #[serde(default)]
+    pub(crate) held_at: Option<EventId>,
     /// Its dead letters.
     #[serde(default)]
     pub(crate) letters: u64,

@@ -58,6 +58,7 @@ impl PluginView {
             line: None,
             callbacks: None,
             letters: 0,
+            held_at: lane.hold.as_ref().and_then(|hold| hold.event),
             done: None,
             failed: None,
             last: newest.map(|o| LastView {
