@@ -223,13 +223,10 @@ fn of_plugin(view: &PluginView) -> Option<Condition> {
         PluginState::Running if view.why.is_some() => Kind::Broken,
         _ => return None,
     };
-    let last = view.last_error.as_ref();
     Some(Condition {
         kind,
         plugin: Some(view.plugin.clone()),
-        event: last
-            .and_then(|last| last.event)
-            .filter(|_| kind == Kind::Hold),
+        event: view.held_at.filter(|_| kind == Kind::Hold),
         detail: view.why.clone().unwrap_or_default(),
     })
 }
