@@ -424,6 +424,7 @@ impl Shadow {
 
 fn blank(plugin: PluginId) -> PluginView {
     PluginView {
+        held_at: None,
         plugin,
         state: PluginState::Starting,
         why: None,
