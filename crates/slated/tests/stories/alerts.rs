@@ -36,7 +36,7 @@ async fn hears(world: &mut World, hook: &Hook, kind: &str, state: &str) -> Resul
 }
 
 /// All files below a folder that hold some text.
-fn holding(folder: &Path, text: &str) -> Result<Vec<String>> {
+pub(crate) fn holding(folder: &Path, text: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

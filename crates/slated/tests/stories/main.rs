@@ -31,6 +31,7 @@ mod restores;
 mod resume;
 mod retention;
 mod rows;
+mod secrets;
 mod service;
 mod shadow;
 mod shadow_rows;
