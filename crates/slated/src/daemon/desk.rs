@@ -263,6 +263,16 @@ impl Desk {
 
     /// Has the configuration read again; answers when what can hold at once does.
     pub(crate) async fn read_configuration(&self) -> Result<ReloadView, Refusal> {
+        if self.shadow {
+            tracing::info!(
+                "A shadow reads its configuration when it starts: nothing is read again."
+            );
+            return Err(Refusal::new(
+                Kind::Impossible,
+                "this is a shadow: it reads its configuration when it starts",
+            )
+            .hint("end it, and start it again"));
+        }
         let (reply, answer) = oneshot::channel();
         self.reload
             .send(reply)

@@ -55,12 +55,7 @@ impl Reloader {
             };
             let told = self.reload().await;
             match &told {
-                Ok(view) => {
-                    for warning in &view.warnings {
-                        tracing::warn!("{warning}");
-                    }
-                    tracing::info!("Read again: {view}");
-                }
+                Ok(view) => tracing::info!("Read again: {view}"),
                 Err(why) => tracing::error!(
                     "The configuration was read again and does not hold, what ran goes on: {}",
                     why.error
@@ -93,7 +88,11 @@ impl Reloader {
             }),
             ..ReloadView::default()
         };
-        // The names of plugins, their folders, and what a start would refuse.
+        // What a start would refuse, in what holds from the next one on, too: it may come by itself.
+        if !view.restart.is_empty() {
+            check(&read, &secrets).map_err(|why| refused(&why))?;
+            Log::foresee(&read).map_err(|why| refused(&why))?;
+        }
         let checked = check(&next, &secrets).map_err(|why| refused(&why))?;
         warnings.0.extend(checked.warnings.0);
         view.warnings = warnings.0.iter().map(ToString::to_string).collect();
@@ -101,6 +100,9 @@ impl Reloader {
         let python = self.python.as_deref();
         let found = interpreters::find(&next, &checked.known, python).await;
         let pythons = found.map_err(|why| refused(&why))?;
+        // Theirs to miss, but whoever asked has not read the log, which has it already.
+        let missing = pythons.named.values();
+        let missing: Vec<_> = missing.filter_map(|python| python.clone().err()).collect();
         let settings = Settings {
             config: next,
             pythons,
@@ -113,6 +115,10 @@ impl Reloader {
         let sent = self.dispatcher.send(Message::Ask(question)).await;
         sent.map_err(|_| Refusal::ending())?;
         view.plugins = loaded.await.map_err(|_| Refusal::ending())?;
+        for warning in &view.warnings {
+            tracing::warn!("{warning}");
+        }
+        view.warnings.extend(missing);
         self.source.log.set_level(read.log.level);
         self.current = read;
         Ok(view)

@@ -37,14 +37,14 @@ impl Display for ReloadView {
             restart,
             ..
         } = self;
-        if applied.is_empty() && restart.is_empty() {
-            return write!(f, "{file}: nothing has changed");
-        }
+        let nothing = applied.is_empty() && restart.is_empty();
         let keys = |f: &mut Formatter<'_>, keys: &[ChangedKey]| {
             let mut keys = keys.iter();
             keys.try_for_each(|ChangedKey { key, at }| write!(f, "\n  {key}  ({at})"))
         };
-        if applied.is_empty() {
+        if nothing {
+            write!(f, "{file}: nothing has changed")?;
+        } else if applied.is_empty() {
             write!(f, "{file}: nothing that holds at once has changed")?;
         } else {
             write!(f, "{file}: in effect from now on:")?;
@@ -52,7 +52,8 @@ impl Display for ReloadView {
         }
         if !plugins.is_empty() {
             let names: Vec<_> = plugins.iter().map(ToString::to_string).collect();
-            write!(f, "\nloaded again for it: {}", names.join(", "))?;
+            let why = if nothing { "" } else { " for it" };
+            write!(f, "\nloaded again{why}: {}", names.join(", "))?;
         }
         if !restart.is_empty() {
             write!(
@@ -88,6 +89,12 @@ mod tests {
              site.tick  (slated.toml:4)"
         );
         view.restart.clear();
+        // What a plugin lacked is there by now.
+        view.plugins = vec![PluginId::new("plugins", "notes")];
+        assert_eq!(
+            view.to_string(),
+            "slated.toml: nothing has changed\nloaded again: plugins/notes"
+        );
         view.applied = vec![key("defaults.umask", 9), key("log.level", 2)];
         view.plugins = vec![PluginId::new("plugins", "notes")];
         assert_eq!(

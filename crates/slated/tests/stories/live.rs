@@ -93,9 +93,15 @@ async fn an_edit_holds_at_once_where_it_can_and_the_rest_is_named() -> Result<()
     for (wrong, words) in [
         ("[mail]\nserver = 'localhost'\n", "`mail.server` needs"),
         ("[plugin.quick]\nretyr = 'all'\n", "did you mean"),
+        // Though it would hold from the next start on only.
+        ("[control]\ngroup = 'no-such-group'\n", "no-such-group"),
+        ("[log]\nfolder = '/dev/null/logs'\n", "/dev/null/logs"),
     ] {
         let before = std::fs::read_to_string(world.folder().join("slated.toml"))?;
-        configure(&world, |text| text + wrong)?;
+        configure(&world, |text| match wrong.strip_prefix("[log]") {
+            Some(key) => text.replace("[log]", &format!("[log]{key}")),
+            None => text + wrong,
+        })?;
         let refused = world.command("reload", &[]).await?;
         let error = String::from_utf8_lossy(&refused.stderr).into_owned();
         assert_eq!(refused.status.code(), Some(3), "{error}");
@@ -108,6 +114,7 @@ async fn an_edit_holds_at_once_where_it_can_and_the_rest_is_named() -> Result<()
     world.caught_up(LIMIT).await?;
     world.verdict().await?.kept(2)?;
     let gone = world.command("reload", &[]).await?;
+    assert_eq!(gone.status.code(), Some(2));
     let error = String::from_utf8_lossy(&gone.stderr).into_owned();
     assert!(error.contains("no slated runs"), "{error}");
     Ok(())
@@ -303,6 +310,10 @@ async fn a_python_or_folder_of_one_plugin_that_is_missing_stops_no_other() -> Re
     }
     let event = happen(world.site());
     begins(&mut world, "quick", event, 1).await?;
+    // Whoever has it read again is told, too.
+    let answer = json_of(&world, "reload", &[]).await?;
+    let told = answer["warnings"].to_string();
+    assert!(told.contains("env/python"), "{answer}");
 
     // The environment is mounted, and somebody says so.
     let env = world.folder().join("env");
