@@ -182,22 +182,22 @@ impl Config {
     }
 
     /// Reads the `.conf` at `path`, and makes a `slated.toml` for `folder` that means the same.
-    pub fn migrate(path: &Path, folder: &Path) -> Result<(Loaded, Migration), Diagnostics> {
+    pub fn migrate(path: &Path, new: &Path) -> Result<(Loaded, Migration), Diagnostics> {
         let cwd = working_directory(path)?;
-        let folder = std::path::absolute(folder)
-            .map_err(|e| Diagnostic::new(&Origin::file(folder), "", e.to_string()))?;
+        let new = std::path::absolute(new)
+            .map_err(|e| Diagnostic::new(&Origin::file(new), "", e.to_string()))?;
         let file = FileText::read(&cwd, path)?;
-        Self::migrate_text(&file.source(path), &cwd, &System, &folder)
+        Self::migrate_text(&file.source(path), &cwd, &System, &new)
     }
 
-    /// Makes a `slated.toml` for `folder` of the text of a `.conf`, as [`Config::parse_conf`] reads it.
+    /// Makes the `slated.toml` at `new` of the text of a `.conf`, as [`Config::parse_conf`] reads it.
     pub fn migrate_text(
         source: &Source<'_>,
         cwd: &Path,
         env: &dyn Environment,
-        folder: &Path,
+        new: &Path,
     ) -> Result<(Loaded, Migration), Diagnostics> {
-        crate::conf::migrate(source, cwd, env, folder)
+        crate::conf::migrate(source, cwd, env, new)
     }
 
     /// Reads a configuration from its text, without any look at the world. Everything

@@ -96,8 +96,9 @@ fn a_key_leaves_the_file_and_a_state_that_is_not_there_is_said() -> Result<()> {
         "{shown}"
     );
     assert!(!folder.path().join("site.key").exists());
-    // A key that is there already is somebody's.
-    std::fs::write(folder.path().join("site.key"), "other")?;
+    // A key that is there already is somebody's; and that of another site stays its own.
+    std::fs::write(folder.path().join("site.key"), "another's")?;
+    std::fs::write(folder.path().join("new.site.key"), "other")?;
     let new = run(&[&migrate[..], &["new.toml"]].concat())?;
     assert_eq!(new.status.code(), Some(2));
     assert!(!folder.path().join("new.toml").exists());
@@ -107,7 +108,11 @@ fn a_key_leaves_the_file_and_a_state_that_is_not_there_is_said() -> Result<()> {
         "{}",
         String::from_utf8_lossy(&new.stderr)
     );
-    let key = folder.path().join("site.key");
+    let another = std::fs::read_to_string(folder.path().join("site.key"))?;
+    assert_eq!(another, "another's");
+    let toml = std::fs::read_to_string(folder.path().join("new.toml"))?;
+    assert!(toml.contains("{ file = \"new.site.key\" }"), "{toml}");
+    let key = folder.path().join("new.site.key");
     assert_eq!(std::fs::read_to_string(&key)?, "hush-hush\n");
     assert_eq!(key.metadata()?.permissions().mode() & 0o777, 0o600);
     let mode = |name: &str| -> Result<u32> {

@@ -43,8 +43,9 @@ pub struct Migration {
 
 /// A secret that stood in the `.conf` itself. No `Debug`, and none to come.
 pub struct SecretFile {
-    /// Such as `site.key`; also the name of the file.
-    pub key: &'static str,
+    /// The name of the file, beside the new one: `site.key`, or `studio.site.key` for a `studio.toml`.
+    /// One folder may have the files of several sites.
+    pub file: String,
     /// Where it stood, such as `[shotgun] key, line 4`.
     pub stood: String,
     /// What the file is to hold.
@@ -59,19 +60,21 @@ struct Entry<'a> {
     raw: &'a str,
 }
 
-/// Makes a `slated.toml` that stands in `folder`.
+/// Makes a `slated.toml` that stands at `new`.
 pub(crate) fn migrate(
     source: &Source<'_>,
     cwd: &Path,
     env: &dyn Environment,
-    folder: &Path,
+    new: &Path,
 ) -> Result<(Loaded, Migration), Diagnostics> {
+    let folder = new.parent().unwrap_or(new);
     let loaded = super::parse(source, cwd, env, &[])?;
     // It was read a moment ago, so it has the syntax.
     let ini = ini::Ini::read(source.text).unwrap_or_default();
     let mut made = Maker {
         config: &loaded.config,
         source,
+        stem: new.file_stem().unwrap_or_default().to_string_lossy().into(),
         entries: entries(&ini),
         secrets: Vec::new(),
         notes: Vec::new(),
@@ -107,6 +110,8 @@ fn entries(ini: &ini::Ini) -> BTreeMap<u32, Entry<'_>> {
 struct Maker<'a> {
     config: &'a Config,
     source: &'a Source<'a>,
+    /// The name of the new file.
+    stem: String,
     /// By line.
     entries: BTreeMap<u32, Entry<'a>>,
     secrets: Vec<SecretFile>,
@@ -242,12 +247,17 @@ impl<'a> Maker<'a> {
                 let stood = self
                     .at(secret.origin())
                     .map(|(line, entry)| why::place(entry.section, entry.key, line));
+                let file = match self.stem.as_str() {
+                    "slated" => key.to_owned(),
+                    stem => format!("{stem}.{key}"),
+                };
+                let named = format!("{{ file = {} }}", quote(&file));
                 self.secrets.push(SecretFile {
-                    key,
+                    file,
                     stood: stood.unwrap_or_default(),
                     value: text.to_owned().into(),
                 });
-                format!("{{ file = {} }}", quote(key))
+                named
             }
         }
     }

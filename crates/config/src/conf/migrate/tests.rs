@@ -25,7 +25,12 @@ pub(crate) fn migrate(
         text,
         mode: Some(0o600),
     };
-    Config::migrate_text(&source, Path::new("/home/td"), world, Path::new(folder))
+    Config::migrate_text(
+        &source,
+        Path::new("/home/td"),
+        world,
+        &Path::new(folder).join("slated.toml"),
+    )
 }
 
 /// Reads what was made, as it stands in `folder`.
@@ -115,7 +120,7 @@ impl<'a> Beside<'a> {
     fn of(made: &Migration, world: &'a World, folder: &str) -> Self {
         let one = |secret: &super::SecretFile| {
             let value = secret.value.expose_secret().to_owned();
-            (Path::new(folder).join(secret.key), value)
+            (Path::new(folder).join(&secret.file), value)
         };
         let secrets = made.secrets.iter().map(one).collect();
         Self { world, secrets }

@@ -18,7 +18,14 @@ pub(super) async fn run(args: &ConfigArgs, output: &Path, over: bool) -> Result<
     let print = output == Path::new("-");
     let folder = if print { Path::new("") } else { folder(output) };
     let here = std::env::current_dir().map_err(CommandError::configuration)?;
-    let (loaded, made) = Config::migrate(&conf, &here.join(folder))?;
+    let (loaded, made) = Config::migrate(
+        &conf,
+        &here.join(if print {
+            Path::new("slated.toml")
+        } else {
+            output
+        }),
+    )?;
     for warning in &loaded.warnings {
         out::talk(format!("warning: {warning}"));
     }
@@ -34,7 +41,7 @@ pub(super) async fn run(args: &ConfigArgs, output: &Path, over: bool) -> Result<
         out::talk(format!("written to {}", output.display()));
     }
     for secret in &made.secrets {
-        let path = folder.join(secret.key);
+        let path = folder.join(&secret.file);
         let did = if print { "would go" } else { "went" };
         out::talk(format!(
             "what stands at {} {did} to {}, which only its owner may open: let that be the user slated runs as",
@@ -93,7 +100,7 @@ fn files(conf: &Path, output: &Path, made: &Migration) -> Result<Vec<NewFile>, C
     let old = std::fs::metadata(conf).map_err(CommandError::configuration)?;
     let mode = old.permissions().mode() & if made.private { 0o600 } else { 0o666 };
     let secrets = made.secrets.iter().map(|secret| NewFile {
-        path: folder(output).join(secret.key),
+        path: folder(output).join(&secret.file),
         content: format!("{}\n", secret.value.expose_secret()).into_bytes(),
         mode: 0o600,
     });

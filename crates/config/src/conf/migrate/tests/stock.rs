@@ -22,7 +22,7 @@ fn a_studios_file_becomes_this_one() {
     }
     assert_eq!(made.text, WANTED, "SLATED_BLESS=1 writes it anew");
     check_equal(&loaded.config, &made, &world(), "/etc/slated");
-    let secrets: Vec<_> = made.secrets.iter().map(|one| one.key).collect();
+    let secrets: Vec<_> = made.secrets.iter().map(|one| one.file.as_str()).collect();
     assert_eq!(secrets, ["mail.password"]);
     assert_eq!(made.secrets[0].value.expose_secret(), "100%secret");
     assert_eq!(made.secrets[0].stood, "[emails] password, line 47");
@@ -53,7 +53,7 @@ fn a_key_of_the_file_goes_to_a_file_of_its_own() {
     check_equal(&loaded.config, &made, &world(), "/etc/slated");
     assert!(!made.text.contains("hush"), "{}", made.text);
     assert_eq!(made.notes, [""; 0]);
-    let keys: Vec<_> = made.secrets.iter().map(|one| one.key).collect();
+    let keys: Vec<_> = made.secrets.iter().map(|one| one.file.as_str()).collect();
     assert_eq!(keys, ["site.proxy", "site.key"]);
 }
 
