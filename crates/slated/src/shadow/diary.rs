@@ -18,6 +18,9 @@ use slated_model::{CallbackId, EventId, Matcher, PluginId, Row};
 /// How often it is written down that the site was read.
 const LOOKED: i64 = 10_000;
 
+/// The end of the year 9999.
+const LATEST: i64 = 253_402_300_799_999;
+
 /// A line. Times are milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
@@ -67,6 +70,17 @@ pub(crate) struct Ask {
     pub(crate) stop_on_error: bool,
 }
 
+impl Line {
+    const fn at(&self) -> i64 {
+        match self {
+            Self::Began { at, .. }
+            | Self::Looked { at }
+            | Self::Seen(Seen { at, .. })
+            | Self::Plugin(Asks { at, .. }) => *at,
+        }
+    }
+}
+
 impl Seen {
     fn of(row: &Row, at: i64) -> Self {
         Self {
@@ -105,9 +119,10 @@ pub(crate) fn read(state: &Path) -> io::Result<(Vec<Line>, usize)> {
     for file in files(&folder(state))? {
         let bytes = std::fs::read(file)?;
         for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
-            match serde_json::from_slice(line) {
-                Ok(line) => lines.push(line),
-                Err(_) => bad += 1,
+            match serde_json::from_slice::<Line>(line) {
+                // A time that no clock shows is damage, too.
+                Ok(line) if (0..=LATEST).contains(&line.at()) => lines.push(line),
+                _ => bad += 1,
             }
         }
     }
@@ -383,6 +398,23 @@ mod tests {
                 }),
             ]
         );
+    }
+
+    #[test]
+    fn a_time_that_no_clock_shows_is_damage() {
+        let state = tempfile::tempdir().unwrap();
+        let mut diary = Diary::open(state.path(), KEEP).unwrap();
+        diary.looked(DAY, EventId(100), false).unwrap();
+        drop(diary);
+        let file = folder(state.path()).join("1970-01-02.jsonl");
+        let mut text = std::fs::read_to_string(&file).unwrap();
+        for at in [i64::MAX, i64::MIN] {
+            text += &format!("{{\"what\":\"looked\",\"at\":{at}}}\n");
+        }
+        std::fs::write(&file, text).unwrap();
+        let (lines, bad) = read(state.path()).unwrap();
+        assert_eq!((lines.len(), bad), (2, 2), "{lines:?}");
+        assert_eq!(crate::shadow::book::of(lines).until, DAY);
     }
 
     #[test]
