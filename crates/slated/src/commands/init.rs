@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL", value_parser = SiteUrl::parse)]
     url: Option<SiteUrl>,
     /// The name of the script user that reads the event log
-    #[arg(long, value_name = "NAME", default_value = "slated", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME", default_value = "slated", value_parser = script)]
     script: String,
     /// Use the simulator of this machine
     #[arg(long, conflicts_with = "script")]
@@ -95,6 +95,14 @@ pub(crate) fn run(args: &Args) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// Reads the name of a script user: of one line, and not empty.
+fn script(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.chars().any(char::is_control) {
+        return Err("takes the name of a script user, as the site's Scripts page has it".into());
+    }
+    Ok(text.to_owned())
+}
+
 /// Returns the configuration. Both texts are TOML strings without a character that needs escaping, or
 /// are written so.
 fn config(url: &str, script: &str) -> String {
@@ -132,7 +140,15 @@ fn refuse<'a>(folder: &Path, files: impl Iterator<Item = &'a Path>) -> Result<()
 fn next(args: &Args, url: &str) {
     let mut lines = Vec::new();
     if args.folder != Path::new(".") {
-        lines.push((format!("cd {}", args.folder.display()), ""));
+        // As a shell takes it.
+        let folder = args.folder.to_string_lossy();
+        let plain = |c: char| c.is_alphanumeric() || "/._-~+@".contains(c);
+        let word = if folder.chars().all(plain) {
+            folder.into_owned()
+        } else {
+            format!("'{}'", folder.replace('\'', "'\\''"))
+        };
+        lines.push((format!("cd {word}"), ""));
     }
     let key = if args.sim {
         let (_, port) = url.rsplit_once(':').unwrap_or_default();

@@ -63,7 +63,10 @@ fn draft(file: &NewFile) -> Result<NamedTempFile, CommandError> {
 }
 
 fn fail(path: &Path, error: &io::Error) -> CommandError {
-    CommandError::configuration(format!("cannot write {}: {error}", path.display()))
+    // Without the name of the draft, which nobody knows.
+    let error = error.to_string();
+    let why = error.split(" at path ").next().unwrap_or_default();
+    CommandError::configuration(format!("cannot write {}: {why}", path.display()))
         .hint("nothing was written; name a folder that is there and that you may write to")
 }
 
@@ -104,7 +107,9 @@ mod tests {
         assert_eq!(names(root.path()), ["a", "b"]);
         assert_eq!(fs::read(at("b")).unwrap(), b"old");
         let error = write(&[file(at("c"), 0o644), file(at("no/d"), 0o644)], true);
-        assert!(error.unwrap_err().to_string().contains("no/d"));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("no/d: No such file"), "{error}");
+        assert!(!error.contains(".slated-"), "{error}");
         assert_eq!(names(root.path()), ["a", "b"]);
         write(&[file(at("b"), 0o644)], true).unwrap();
         assert_eq!(fs::read(at("b")).unwrap(), b"new");

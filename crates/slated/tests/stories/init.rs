@@ -189,6 +189,14 @@ fn nothing_that_is_there_is_changed() -> Result<()> {
     assert_eq!(again.status.code(), Some(2));
     assert_eq!(said(&again).matches("half/").count(), 4, "{}", said(&again));
 
+    // What is told to be typed can be; and no name breaks the file.
+    let spaced = run(&["own's place"])?;
+    let told = said(&spaced);
+    assert!(told.contains("  cd 'own'\\''s place'\n"), "{told}");
+    let broken = run(&["other", "--script", "a\nb"])?;
+    assert_eq!(broken.status.code(), Some(2));
+    assert!(!root.path().join("other").exists());
+
     let schema = run(&["--schema"])?;
     let schema: Value = serde_json::from_slice(&schema.stdout)?;
     assert_eq!(schema["required"][0], "site");
