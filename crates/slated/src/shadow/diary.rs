@@ -402,6 +402,8 @@ mod tests {
 
     #[test]
     fn a_time_that_no_clock_shows_is_damage() {
+        use std::fmt::Write as _;
+
         let state = tempfile::tempdir().unwrap();
         let mut diary = Diary::open(state.path(), KEEP).unwrap();
         diary.looked(DAY, EventId(100), false).unwrap();
@@ -409,7 +411,7 @@ mod tests {
         let file = folder(state.path()).join("1970-01-02.jsonl");
         let mut text = std::fs::read_to_string(&file).unwrap();
         for at in [i64::MAX, i64::MIN] {
-            text += &format!("{{\"what\":\"looked\",\"at\":{at}}}\n");
+            writeln!(text, "{{\"what\":\"looked\",\"at\":{at}}}").unwrap();
         }
         std::fs::write(&file, text).unwrap();
         let (lines, bad) = read(state.path()).unwrap();
