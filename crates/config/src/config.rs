@@ -440,6 +440,16 @@ impl Config {
                 "`mail.server` needs `mail.from` and `mail.to`",
             ));
         }
+        let port = |server: &str| {
+            let (host, port) = server.split_once(':')?;
+            (!host.is_empty() && port.parse::<u16>().is_ok()).then_some(())
+        };
+        if self.mail.server.as_deref().and_then(port).is_some() {
+            warnings.push(one(
+                "mail.server",
+                "the mail server has a port behind its name, and so no mail goes out: write that as `port`",
+            ));
+        }
         if let (Some(soft), Some(hard)) = (self.defaults.soft_timeout, self.defaults.hard_timeout)
             && soft >= hard
         {

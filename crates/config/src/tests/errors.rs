@@ -151,6 +151,23 @@ fn keys_that_need_each_other_say_so() {
 }
 
 #[test]
+fn a_port_behind_the_mail_servers_name_is_warned_of() {
+    for (server, wrong) in [
+        ("m:25", true),
+        ("m", false),
+        ("::1", false),
+        ("fe80::1", false),
+    ] {
+        let text = format!(
+            "[site]\nurl = 'https://s'\n[mail]\nserver = '{server}'\nfrom = 'a@b'\nto = ['c@d']\n"
+        );
+        let warnings = parse(&text).unwrap().warnings.to_string();
+        let told = warnings.contains("slated.toml:4: the mail server has a port behind its name");
+        assert_eq!(told, wrong, "{server}: {warnings}");
+    }
+}
+
+#[test]
 fn overrides_name_folders_and_set_a_key_once() {
     check(
         "[folder.plugin]\nretry = 'all'",
