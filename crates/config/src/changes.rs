@@ -77,6 +77,11 @@ fn feed(hasher: &mut DefaultHasher, value: &Value) {
 }
 
 impl Config {
+    /// Tells whether a key is set.
+    pub fn sets(&self, key: &str) -> bool {
+        self.marks.contains_key(key)
+    }
+
     /// Returns the keys whose values are others in `newer`, with where they stand there; for one
     /// that is no longer set, where it stood. A secret that is fetched from elsewhere counts as the
     /// same as long as it is fetched from the same place.

@@ -6,9 +6,10 @@ use super::config;
 fn changed(old: &str, new: &str) -> Vec<String> {
     let (old, new) = (config(old), config(new));
     let changed = old.changed(&new);
-    let shown = changed
-        .iter()
-        .map(|(key, origin)| format!("{key} at {origin}"));
+    let shown = changed.iter().map(|(key, origin)| {
+        let there = if new.sets(key) { "at" } else { "was at" };
+        format!("{key} {there} {origin}")
+    });
     shown.collect()
 }
 
@@ -30,7 +31,7 @@ fn an_edit_is_known_by_its_keys() {
         (
             "[defaults]\nattempts = 3\n",
             "",
-            &["defaults.attempts at slated.toml:4"],
+            &["defaults.attempts was at slated.toml:4"],
         ),
         // One plugin's, in a list and in a table.
         (

@@ -37,7 +37,9 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
         }
         Answer::NoDaemon => {
             let error = format!("no slated runs on the state in {}", folder.display());
-            return Err(CommandError::usage(error).hint("`slated run` reads the configuration"));
+            return Err(CommandError::usage(error).hint(
+                "`slated run` reads the configuration; one that runs on another `state.folder` reads it again at a SIGHUP",
+            ));
         }
     };
     if args.json {

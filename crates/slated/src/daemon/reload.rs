@@ -76,6 +76,7 @@ impl Reloader {
             let shown = keys.map(|(key, origin)| ChangedKey {
                 key: key.into(),
                 at: origin.to_string(),
+                set: read.sets(key),
             });
             shown.collect()
         };

@@ -26,6 +26,8 @@ pub(crate) struct ChangedKey {
     pub(crate) key: String,
     /// Where it stands, or stood.
     pub(crate) at: String,
+    /// It stands there: otherwise its default holds now.
+    pub(crate) set: bool,
 }
 
 impl Display for ReloadView {
@@ -40,7 +42,10 @@ impl Display for ReloadView {
         let nothing = applied.is_empty() && restart.is_empty();
         let keys = |f: &mut Formatter<'_>, keys: &[ChangedKey]| {
             let mut keys = keys.iter();
-            keys.try_for_each(|ChangedKey { key, at }| write!(f, "\n  {key}  ({at})"))
+            keys.try_for_each(|ChangedKey { key, at, set }| {
+                let was = if *set { "" } else { "no longer set; was " };
+                write!(f, "\n  {key}  ({was}{at})")
+            })
         };
         if nothing {
             write!(f, "{file}: nothing has changed")?;
@@ -75,6 +80,7 @@ mod tests {
         let key = |key: &str, line: u32| ChangedKey {
             key: key.into(),
             at: format!("slated.toml:{line}"),
+            set: key != "log.level",
         };
         let mut view = ReloadView {
             file: "slated.toml".into(),
@@ -100,7 +106,7 @@ mod tests {
         assert_eq!(
             view.to_string(),
             "slated.toml: in effect from now on:\n  \
-             defaults.umask  (slated.toml:9)\n  log.level  (slated.toml:2)\n\
+             defaults.umask  (slated.toml:9)\n  log.level  (no longer set; was slated.toml:2)\n\
              loaded again for it: plugins/notes"
         );
     }

@@ -89,6 +89,12 @@ async fn an_edit_holds_at_once_where_it_can_and_the_rest_is_named() -> Result<()
     assert_eq!(keys(&answer["restart"]), ["site.tick"]);
     assert_eq!(answer["plugins"], json!([]));
 
+    // What is taken out is told as such.
+    configure(&world, |text| text.replace("retry = 'none'\n", ""))?;
+    let answer = json_of(&world, "reload", &[]).await?;
+    assert_eq!(answer["applied"][0]["set"], false, "{answer}");
+    assert_eq!(answer["restart"][0]["set"], true, "{answer}");
+
     // What a start would refuse changes nothing, and says why.
     for (wrong, words) in [
         ("[mail]\nserver = 'localhost'\n", "`mail.server` needs"),
