@@ -171,5 +171,7 @@ pub(crate) async fn run(args: Args) -> Result<(), CommandError> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    slated_config::parse_duration(text).ok_or_else(|| "takes a duration, such as 10m".into())
+    let long = |span: &Duration| *span >= Duration::from_secs(1);
+    let span = slated_config::parse_duration(text).filter(long);
+    span.ok_or_else(|| "takes a duration of a second or more, such as 10m".into())
 }

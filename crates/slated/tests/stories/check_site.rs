@@ -104,6 +104,8 @@ async fn a_site_that_is_watched_tells_of_late_and_dead_ids() -> Result<()> {
         "{shown}"
     );
     assert!(!world.state().exists(), "it writes nothing");
+    let nothing = world.command("check", &["--probe", "0s"]).await?;
+    assert_eq!(nothing.status.code(), Some(2));
     Ok(())
 }
 
