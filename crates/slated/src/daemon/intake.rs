@@ -179,23 +179,9 @@ impl Intake {
     }
 
     pub(super) async fn ask(&self, request: Request) -> Result<Page, Trouble> {
-        let query = match request {
-            Request::Newest => Query::Newest,
-            Request::Ranges {
-                least,
-                ranges,
-                ids,
-                limit,
-            } => Query::Ranges {
-                least,
-                ranges,
-                ids,
-                limit,
-            },
-            Request::Ids(ids) => Query::Ids(ids),
-        };
         self.status.send_modify(|s| s.requests += 1);
-        self.client.read(&query).await.map_err(Trouble::from)
+        let page = self.client.read(&query(request)).await;
+        page.map_err(Trouble::from)
     }
 
     async fn append(&mut self, append: Append) -> slated_store::Result<Appended> {
@@ -269,6 +255,25 @@ impl Intake {
                 s.read_at_ms = Some(wall_ms());
             }
         });
+    }
+}
+
+/// Says in words of the site what the follower asks.
+pub(crate) fn query(request: Request) -> Query {
+    match request {
+        Request::Newest => Query::Newest,
+        Request::Ranges {
+            least,
+            ranges,
+            ids,
+            limit,
+        } => Query::Ranges {
+            least,
+            ranges,
+            ids,
+            limit,
+        },
+        Request::Ids(ids) => Query::Ids(ids),
     }
 }
 

@@ -47,6 +47,7 @@ pub(crate) use dispatch::{
     LONGEST_STOP, resume_on_record, skip_on_record, stop_on_record, takes_letters,
 };
 pub(crate) use inspect::{Found, Inspector, Look};
+pub(crate) use intake::query;
 pub(crate) use message::LetterWish;
 pub(crate) use sources::{file_of, is_manifest};
 

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use slated_core::alarm::{Alert, Kind, Notice, What};
 
-use super::mail::text::{cut, in_a_line, tame};
+use super::lines::tame;
+use super::mail::text::{cut, in_a_line};
 use crate::view::AlertView;
 
 /// The longest detail of one alert, and the longest text of a message, in bytes.

@@ -99,7 +99,8 @@ pub(super) fn moment(at: Timestamp, zone: &TimeZone) -> String {
     )
 }
 
-fn tame(text: &str) -> String {
+/// Shows control characters that a terminal or a mail program might obey.
+pub(super) fn tame(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() && !matches!(c, '\n' | '\t') {

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use slated_config::{Config, show_duration};
-use slated_core::follow::{Follower, Next, Pace, Request, Start};
+use slated_core::follow::{Follower, Next, Pace, Start};
 use slated_model::{Event, EventId, Hole};
 use slated_site::{Client, Error, Query};
 
 use crate::clock::Clock;
 use crate::commands::bar;
+use crate::daemon::query;
 use crate::error::CommandError;
 use crate::out;
 use crate::signals::Signals;
@@ -232,24 +233,6 @@ fn fresh(follower: &Follower) -> impl Iterator<Item = EventId> {
     let holes = follower.holes().map(|(hole, _)| hole);
     let small = holes.filter(|hole| hole.hi.0 - hole.lo.0 < LARGE);
     small.flat_map(|hole| (hole.lo.0..=hole.hi.0).map(EventId))
-}
-
-fn query(request: Request) -> Query {
-    match request {
-        Request::Newest => Query::Newest,
-        Request::Ranges {
-            least,
-            ranges,
-            ids,
-            limit,
-        } => Query::Ranges {
-            least,
-            ranges,
-            ids,
-            limit,
-        },
-        Request::Ids(ids) => Query::Ids(ids),
-    }
 }
 
 /// Returns settings that suit what was seen, each with why; those that already hold are left out.

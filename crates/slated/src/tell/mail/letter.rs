@@ -6,8 +6,9 @@ use slated_core::digest::{Letter, Part, Pile};
 use slated_model::{EventId, PluginId};
 
 use super::notice::Notice;
-use super::text::{in_a_line, tame};
+use super::text::in_a_line;
 use crate::tell::lines::moment;
+use crate::tell::lines::tame;
 use crate::tell::record::{CRITICAL, ERROR, level_name};
 
 /// The longest subject, in characters.

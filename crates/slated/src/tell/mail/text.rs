@@ -73,19 +73,6 @@ pub(in crate::tell) fn in_a_line(text: &str, limit: usize) -> String {
     }
 }
 
-/// Shows control characters that a mail program might obey.
-pub(in crate::tell) fn tame(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() && !matches!(c, '\n' | '\t') {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
